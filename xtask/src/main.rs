@@ -1,0 +1,47 @@
+//! Everything a developer runs, as `cargo xtask COMMAND`: what CI runs is the same.
+//!
+//! # Layout
+//! * [`test`], [`bench`], [`schema`], [`serve`]: one module for each command.
+//! * [`servers`]: private servers, one module for each kind.
+//! * [`install`], [`apt_sources`]: what is put on a machine that lacks it, and from where.
+//! * [`process`]: children that cannot outlive us, and signals.
+
+mod apt_sources;
+mod install;
+mod process;
+mod serve;
+mod servers;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use process::{Interrupted, Interrupts};
+
+/// Tickiz's developer commands.
+#[derive(Parser)]
+#[command(name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    command: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Start the servers that the tests use, print the variables to export, and stay until Ctrl-C.
+    Servers(serve::ServersArgs),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let result = Interrupts::install().and_then(|interrupts| match &cli.command {
+        Task::Servers(args) => serve::run(args, &interrupts).map(|()| ExitCode::SUCCESS),
+    });
+    result.unwrap_or_else(|error| {
+        eprintln!("xtask: {error:#}");
+        match error.downcast_ref::<Interrupted>() {
+            Some(Interrupted(signal)) => ExitCode::from(128_u8.saturating_add(*signal)),
+            None => ExitCode::FAILURE,
+        }
+    })
+}
