@@ -7,10 +7,13 @@
 //! * [`process`]: children that cannot outlive us, and signals.
 
 mod apt_sources;
+mod bench;
 mod install;
 mod process;
+mod schema;
 mod serve;
 mod servers;
+mod test;
 
 use std::process::ExitCode;
 
@@ -28,6 +31,12 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Task {
+    /// Run every test over private servers, which are installed where they are missing and stopped at the end.
+    Test(test::TestArgs),
+    /// Measure, over a private server.
+    Bench(bench::BenchArgs),
+    /// Write the generated schemas, or check them.
+    Schema(schema::SchemaArgs),
     /// Start the servers that the tests use, print the variables to export, and stay until Ctrl-C.
     Servers(serve::ServersArgs),
 }
@@ -35,6 +44,9 @@ enum Task {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = Interrupts::install().and_then(|interrupts| match &cli.command {
+        Task::Test(args) => test::run(args, &interrupts),
+        Task::Bench(args) => bench::run(args, &interrupts),
+        Task::Schema(args) => schema::run(args, &interrupts),
         Task::Servers(args) => serve::run(args, &interrupts).map(|()| ExitCode::SUCCESS),
     });
     result.unwrap_or_else(|error| {

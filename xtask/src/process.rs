@@ -111,9 +111,18 @@ pub fn command(program: impl AsRef<OsStr>) -> Command {
     command
 }
 
-/// The cargo that runs us, so that its version is the same.
+/// The cargo that runs us, so that its version is the same, at the top of the repository.
 pub fn cargo() -> Command {
-    command(std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")))
+    let mut command = command(std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")));
+    command.current_dir(top());
+    command
+}
+
+/// The top of the repository, from wherever in it we were started.
+pub fn top() -> PathBuf {
+    // Cargo sets the variable for what it runs; the constant is for a program started by hand.
+    let package = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    Path::new(&package).parent().map_or_else(|| PathBuf::from("."), Path::to_path_buf)
 }
 
 /// A child that leads its own process group; the whole group dies with this value.

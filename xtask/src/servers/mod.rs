@@ -15,6 +15,8 @@ mod mariadb;
 mod mysql;
 mod sql;
 
+pub use sql::SETTINGS as SQL_SETTINGS;
+
 use std::fs::{File, OpenOptions};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -123,6 +125,7 @@ pub struct Fleet {
 }
 
 struct Running {
+    kind: Kind,
     server: Box<dyn Server>,
     place: Place,
     process: OwnProcess,
@@ -131,24 +134,24 @@ struct Running {
 impl Fleet {
     /// Installs what is missing, starts these servers and waits until each answers with a version that will do.
     pub fn start(kinds: &[Kind], cache: &Cache, interrupts: &Interrupts) -> Result<Self> {
-        let servers: Vec<_> = kinds.iter().map(|kind| kind.server(cache)).collect();
+        let servers: Vec<_> = kinds.iter().map(|kind| (*kind, kind.server(cache))).collect();
         let lock = cache.lock()?;
-        for server in &servers {
+        for (_, server) in &servers {
             server.install(cache, interrupts).with_context(|| format!("cannot install {}", server.name()))?;
         }
         let mut fleet = Self { running: Vec::new(), home: Home::create(&std::env::temp_dir())? };
         drop(lock);
 
         let mut starting = Vec::new();
-        for server in servers {
+        for (kind, server) in servers {
             let folder = fleet.home.path().join(server.name());
             std::fs::create_dir(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
             let ports = Reservation::take(server.port_count())?;
             let place = Place { folder, ports: ports.numbers()? };
             let initialising = server.initialise(&place)?.map(|command| spawn(command, &place)).transpose()?;
-            starting.push((server, place, ports, initialising));
+            starting.push((kind, server, place, ports, initialising));
         }
-        for (server, place, ports, initialising) in starting {
+        for (kind, server, place, ports, initialising) in starting {
             if let Some(mut process) = initialising {
                 let status = process.wait(interrupts, OnInterrupt::Stop)?;
                 if !status.success() {
@@ -158,7 +161,7 @@ impl Fleet {
             let command = server.serve(&place)?;
             drop(ports);
             let process = spawn(command, &place)?;
-            fleet.running.push(Running { server, place, process });
+            fleet.running.push(Running { kind, server, place, process });
         }
         for running in &mut fleet.running {
             let version = running.wait_until_ready(interrupts)?;
@@ -171,6 +174,11 @@ impl Fleet {
     /// Names and values of the variables that tests look for.
     pub fn environment(&self) -> Vec<(&'static str, String)> {
         self.running.iter().map(|running| (running.server.variable(), running.address())).collect()
+    }
+
+    /// The address of the server of this kind, if it is one of these.
+    pub fn address_of(&self, kind: Kind) -> Option<String> {
+        self.running.iter().find(|running| running.kind == kind).map(Running::address)
     }
 
     /// An error as soon as one of the servers has ended by itself.

@@ -1,0 +1,324 @@
+//! The fold of a Booking's history. Also what the read side keeps of a booking, so that it cannot differ from the log.
+
+use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::event::{BookingDomainEvent, BookingPlaced, IssuedTicket, Line, PaymentMethod, Places};
+use crate::{
+    ids::{EventId, OrganizerId, PaymentId, PersonMark, RefundId},
+    money::Money,
+    sealed::Sealed,
+};
+
+/// Where a booking stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum BookingStatus {
+    /// Its places are kept until its deadline.
+    Held,
+    /// Paid or free; its tickets are valid.
+    Confirmed,
+    /// Its hold ran out.
+    Expired,
+    /// Somebody ended it.
+    Cancelled,
+    /// Ended, and all its money went back.
+    Refunded,
+}
+
+/// Where a payment attempt stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum PaymentStatus {
+    /// Recorded; the gateway may not know it yet.
+    Created,
+    /// The gateway knows it and the buyer can pay.
+    Pending,
+    /// The gateway has the money.
+    Succeeded,
+    /// The gateway declined.
+    Failed,
+    /// Given up.
+    Cancelled,
+    /// The gateway's own deadline passed.
+    Expired,
+    /// Money came that does not fit.
+    Review,
+    /// All its money went back.
+    Refunded,
+    /// Some of its money went back.
+    PartiallyRefunded,
+}
+
+impl PaymentStatus {
+    /// Whether the buyer can still pay by this attempt.
+    #[must_use]
+    pub const fn is_open(self) -> bool {
+        matches!(self, Self::Created | Self::Pending)
+    }
+}
+
+/// Where a refund stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum RefundStatus {
+    /// Asked for; the gateway may not know it yet.
+    Requested,
+    /// The money is back.
+    Succeeded,
+    /// The gateway refused; a person has to look.
+    Failed,
+}
+
+/// One attempt to pay.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Payment {
+    /// Its id.
+    pub id: PaymentId,
+    /// By which gateway.
+    pub method: PaymentMethod,
+    /// Where it stands.
+    pub status: PaymentStatus,
+    /// How much was asked.
+    pub amount: Money,
+    /// What the gateway has; a fact that stays whatever the status becomes.
+    pub received: Option<Money>,
+    /// The gateway's own id of it.
+    pub gateway_reference: Option<String>,
+    /// Where the buyer pays.
+    pub redirect_url: Option<String>,
+    /// Where his browser goes afterwards.
+    pub return_url: Option<String>,
+    /// Until when the gateway is to accept the payment.
+    pub pay_until: DateTime<Utc>,
+    /// Why it failed or needs a look.
+    pub reason: Option<String>,
+}
+
+/// One attempt to give money back.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Refund {
+    /// Its id.
+    pub id: RefundId,
+    /// The attempt whose money it is.
+    pub payment_id: PaymentId,
+    /// How much.
+    pub amount: Money,
+    /// Where it stands.
+    pub status: RefundStatus,
+    /// Why it was asked for.
+    pub reason: String,
+}
+
+/// The aggregate: nothing yet, or a purchase.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Booking(pub Option<Purchase>);
+
+/// Everything that is decided about a booking.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Purchase {
+    /// The show.
+    pub event_id: EventId,
+    /// The tenant that sells it.
+    pub organizer_id: OrganizerId,
+    /// The human code.
+    pub code: String,
+    /// Where it stands.
+    pub status: BookingStatus,
+    /// The priced lines.
+    pub lines: Vec<Line>,
+    /// Their sum.
+    pub total: Money,
+    /// The buyer, sealed.
+    pub buyer: Sealed,
+    /// Whose places these are, for the limit per person.
+    pub person: PersonMark,
+    /// The limit per person that counted when it was placed.
+    pub max_per_person: Option<i32>,
+    /// The language of mails and tickets.
+    pub locale: Option<String>,
+    /// SHA-256 of the access token, hexadecimal.
+    pub access_token_hash: String,
+    /// When the hold runs out or ran out.
+    pub hold_expires_at: DateTime<Utc>,
+    /// Whether a declined payment ends it at once.
+    pub release_on_decline: bool,
+    /// The issued tickets, in the order of the lines; empty until it is confirmed.
+    pub tickets: Vec<IssuedTicket>,
+    /// The attempts, in the order they were made.
+    pub payments: Vec<Payment>,
+    /// The refunds, in the order they were asked for.
+    pub refunds: Vec<Refund>,
+}
+
+impl Purchase {
+    /// What it takes or took of its show.
+    #[must_use]
+    pub fn places(&self) -> Places {
+        Places::of(self.event_id, &self.lines, self.person.clone(), self.max_per_person.map(i64::from))
+    }
+
+    /// The attempt of that id.
+    #[must_use]
+    pub fn payment(&self, id: PaymentId) -> Option<&Payment> {
+        self.payments.iter().find(|payment| payment.id == id)
+    }
+
+    /// The attempt by which the buyer can pay now.
+    #[must_use]
+    pub fn open_payment(&self) -> Option<&Payment> {
+        self.payments.iter().find(|payment| payment.status.is_open())
+    }
+
+    /// The refund of that id.
+    #[must_use]
+    pub fn refund(&self, id: RefundId) -> Option<&Refund> {
+        self.refunds.iter().find(|refund| refund.id == id)
+    }
+
+    /// Minor units of one attempt's money that are not asked back yet, failed refunds aside.
+    #[must_use]
+    pub fn refundable_minor(&self, payment: &Payment) -> i64 {
+        let received = payment.received.as_ref().map_or(0, Money::minor);
+        let asked: i64 = self
+            .refunds
+            .iter()
+            .filter(|refund| refund.payment_id == payment.id && refund.status != RefundStatus::Failed)
+            .map(|refund| refund.amount.minor())
+            .sum();
+        received - asked
+    }
+
+    fn payment_mut(&mut self, id: PaymentId) -> Option<&mut Payment> {
+        self.payments.iter_mut().find(|payment| payment.id == id)
+    }
+
+    fn settle_refund(&mut self, id: RefundId, status: RefundStatus) {
+        let Some(refund) = self.refunds.iter_mut().find(|refund| refund.id == id) else { return };
+        refund.status = status;
+        let payment_id = refund.payment_id;
+        let back: i64 = self
+            .refunds
+            .iter()
+            .filter(|refund| refund.payment_id == payment_id && refund.status == RefundStatus::Succeeded)
+            .map(|refund| refund.amount.minor())
+            .sum();
+        if let Some(payment) = self.payment_mut(payment_id)
+            && back > 0
+        {
+            let received = payment.received.as_ref().map_or(0, Money::minor);
+            payment.status =
+                if back >= received { PaymentStatus::Refunded } else { PaymentStatus::PartiallyRefunded };
+        }
+    }
+}
+
+impl From<BookingPlaced> for Purchase {
+    fn from(placed: BookingPlaced) -> Self {
+        Self {
+            event_id: placed.event_id,
+            organizer_id: placed.organizer_id,
+            code: placed.code,
+            status: BookingStatus::Held,
+            lines: placed.lines,
+            total: placed.total,
+            buyer: placed.buyer,
+            person: placed.person,
+            max_per_person: placed.max_per_person,
+            locale: placed.locale,
+            access_token_hash: placed.access_token_hash,
+            hold_expires_at: placed.hold_expires_at,
+            release_on_decline: placed.release_on_decline,
+            tickets: Vec::new(),
+            payments: Vec::new(),
+            refunds: Vec::new(),
+        }
+    }
+}
+
+impl Booking {
+    /// Folds one domain event. Total: a history that the log holds was decided by this aggregate, so what cannot follow is
+    /// ignored rather than a reason to stop reading.
+    pub fn fold(&mut self, event: BookingDomainEvent) {
+        use BookingDomainEvent as E;
+        if let E::BookingPlaced(placed) = event {
+            self.0 = Some(placed.into());
+            return;
+        }
+        let Some(purchase) = self.0.as_mut() else { return };
+        let attempt = |purchase: &mut Purchase, id, change: &dyn Fn(&mut Payment)| {
+            if let Some(payment) = purchase.payment_mut(id) {
+                change(payment);
+                if !payment.status.is_open() {
+                    payment.redirect_url = None;
+                }
+            }
+        };
+        match event {
+            E::BookingPlaced(_) => {}
+            E::BookingConfirmed(confirmed) => {
+                purchase.status = BookingStatus::Confirmed;
+                purchase.tickets = confirmed.tickets;
+            }
+            E::BookingReinstated(reinstated) => {
+                purchase.status = BookingStatus::Confirmed;
+                purchase.tickets = reinstated.tickets;
+            }
+            E::BookingExpired(_) => purchase.status = BookingStatus::Expired,
+            E::BookingCancelled(_) => purchase.status = BookingStatus::Cancelled,
+            E::BookingRefunded(_) => purchase.status = BookingStatus::Refunded,
+            E::PaymentCreated(created) => purchase.payments.push(Payment {
+                id: created.payment_id,
+                method: created.method,
+                status: PaymentStatus::Created,
+                amount: created.amount,
+                received: None,
+                gateway_reference: None,
+                redirect_url: None,
+                return_url: created.return_url,
+                pay_until: created.pay_until,
+                reason: None,
+            }),
+            E::PaymentPending(pending) => attempt(purchase, pending.payment_id, &|payment| {
+                payment.status = PaymentStatus::Pending;
+                payment.gateway_reference = Some(pending.gateway_reference.clone());
+                payment.redirect_url.clone_from(&pending.redirect_url);
+            }),
+            E::PaymentSucceeded(succeeded) => attempt(purchase, succeeded.payment_id, &|payment| {
+                payment.status = PaymentStatus::Succeeded;
+                payment.gateway_reference = Some(succeeded.gateway_reference.clone());
+                payment.received = Some(succeeded.amount.clone());
+            }),
+            E::PaymentFailed(failed) => attempt(purchase, failed.payment_id, &|payment| {
+                payment.status = PaymentStatus::Failed;
+                payment.reason = Some(failed.reason.clone());
+            }),
+            E::PaymentCancelled(cancelled) => {
+                attempt(purchase, cancelled.payment_id, &|payment| payment.status = PaymentStatus::Cancelled);
+            }
+            E::PaymentExpired(expired) => {
+                attempt(purchase, expired.payment_id, &|payment| payment.status = PaymentStatus::Expired);
+            }
+            E::PaymentHeldForReview(review) => attempt(purchase, review.payment_id, &|payment| {
+                payment.status = PaymentStatus::Review;
+                payment.gateway_reference = Some(review.gateway_reference.clone());
+                payment.received = Some(review.received.clone());
+                payment.reason = Some(review.reason.clone());
+            }),
+            E::RefundRequested(requested) => purchase.refunds.push(Refund {
+                id: requested.refund_id,
+                payment_id: requested.payment_id,
+                amount: requested.amount,
+                status: RefundStatus::Requested,
+                reason: requested.reason,
+            }),
+            E::RefundSucceeded(succeeded) => purchase.settle_refund(succeeded.refund_id, RefundStatus::Succeeded),
+            E::RefundFailed(failed) => purchase.settle_refund(failed.refund_id, RefundStatus::Failed),
+        }
+    }
+}

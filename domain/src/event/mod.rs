@@ -1,0 +1,17 @@
+//! The Event: what is sold. Its plan, ticket types, quotas, sale window and blocks.
+//!
+//! Files: [`command`] what can be asked of it, [`event`] what can have happened to it, [`state`] the fold, [`error`] the
+//! named refusals. `command` opens with the state × command table.
+
+mod claims;
+pub mod command;
+pub mod error;
+#[expect(clippy::module_inception, reason = "each aggregate's folder has the same files, and this one's name is the field's word")]
+pub mod event;
+pub mod state;
+
+pub use claims::{claims_of, timers_of};
+pub use command::EventCommand;
+pub use error::EventError;
+pub use event::*;
+pub use state::{Event, EventStatus, Show};

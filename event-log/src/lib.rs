@@ -1,0 +1,2 @@
+//! The heart: append, read, claims, receipts, timers, sealing.
+pub mod record;

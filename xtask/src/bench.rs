@@ -1,0 +1,77 @@
+//! `cargo xtask bench NAME`: the measurements behind every claim about speed, each over a private server.
+//!
+//! What is measured, and how, is the package `tickiz-bench`; this only gives it a server and says by which settings.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Args, ValueEnum};
+
+use crate::install::Cache;
+use crate::process::{self, Interrupts, OnInterrupt};
+use crate::servers::{Fleet, Kind, SQL_SETTINGS};
+
+/// The package that measures.
+const PACKAGE: &str = "tickiz-bench";
+/// Names a MySQL of the user's own, and tells the measurements where it is.
+const MYSQL_VARIABLE: &str = "TICKIZ_BENCH_MYSQL_URL";
+
+/// Options of `cargo xtask bench`.
+#[derive(Args)]
+pub struct BenchArgs {
+    /// What to measure.
+    #[arg(value_enum)]
+    name: Bench,
+    /// What follows goes to the measurement.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    args: Vec<OsString>,
+}
+
+/// The measurements that there are.
+#[derive(Clone, Copy, ValueEnum)]
+enum Bench {
+    /// Appending to the event log on MySQL, against raw INSERTs and other stores.
+    Log,
+}
+
+impl Bench {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Log => "log",
+        }
+    }
+
+    fn servers(self) -> &'static [Kind] {
+        match self {
+            Self::Log => &[Kind::Mysql],
+        }
+    }
+}
+
+/// Builds first, so that the server is young and nothing compiles beside it; then starts it and measures.
+pub fn run(args: &BenchArgs, interrupts: &Interrupts) -> Result<ExitCode> {
+    let mut build = process::cargo();
+    build.args(["build", "--release", "--locked", "-p", PACKAGE]);
+    let status = process::run(&mut build, interrupts, OnInterrupt::Stop)?;
+    if !status.success() {
+        return Ok(ExitCode::from(process::exit_code(status)));
+    }
+
+    let mut measure = process::cargo();
+    measure.args(["run", "--release", "--locked", "-p", PACKAGE, "--", args.name.name()]).args(&args.args);
+    let own_server = std::env::var_os(MYSQL_VARIABLE).is_some_and(|url| !url.is_empty());
+    let _fleet = if own_server {
+        eprintln!("xtask: the MySQL of {MYSQL_VARIABLE}, with its own settings");
+        None
+    } else {
+        let fleet = Fleet::start(args.name.servers(), &Cache::open(interrupts)?, interrupts)?;
+        eprintln!("xtask: with {}", SQL_SETTINGS.join(" "));
+        if let Some(url) = fleet.address_of(Kind::Mysql) {
+            measure.env(MYSQL_VARIABLE, url);
+        }
+        Some(fleet)
+    };
+    let status = process::run(&mut measure, interrupts, OnInterrupt::Stop)?;
+    Ok(ExitCode::from(process::exit_code(status)))
+}
