@@ -4,8 +4,10 @@
 //! written last, so one that was cut short is thrown away and made anew. One lock serialises all of it between runs.
 
 use std::fs::{File, OpenOptions, TryLockError};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
@@ -15,6 +17,9 @@ use crate::process::{self, Interrupts, OnInterrupt};
 const MARKER: &str = ".tickiz-complete";
 /// How much of a failed program's output is shown: enough for the error and what led to it.
 const LOG_TAIL_LINES: usize = 30;
+/// What a removal gets while somebody still writes into the folder: a run that was killed with SIGKILL leaves the last
+/// step of its `debootstrap` behind for some seconds.
+const REMOVAL_LIMIT: Duration = Duration::from_secs(20);
 
 /// The folder of downloads: `$TICKIZ_CACHE_DIR`, or `tickiz` in the user's cache folder.
 pub struct Cache {
@@ -49,11 +54,9 @@ impl Cache {
     /// Waits until no other run installs anything, and keeps others waiting until the lock is dropped.
     pub fn lock(&self) -> Result<CacheLock> {
         let path = self.folder.join("lock");
-        let file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&path)
+        // For reading alone where it exists: it may be root's, who filled the folder for a user.
+        let file = File::open(&path)
+            .or_else(|_| OpenOptions::new().create(true).truncate(false).write(true).open(&path))
             .with_context(|| format!("cannot open {}", path.display()))?;
         let mut told = false;
         loop {
@@ -153,7 +156,7 @@ pub fn clear(folder: &Path, interrupts: &Interrupts) -> Result<()> {
     }
     // The marker goes first, so that a removal that is cut short does not leave a folder that looks whole.
     match std::fs::remove_file(folder.join(MARKER)) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
             return Err(error).with_context(|| format!("cannot unmark {}", folder.display()));
         }
         _ => {}
@@ -165,7 +168,16 @@ pub fn clear(folder: &Path, interrupts: &Interrupts) -> Result<()> {
             bail!("cannot unmount {}; unmount it and remove {}", mounted.display(), folder.display());
         }
     }
-    std::fs::remove_dir_all(folder).with_context(|| format!("cannot remove {}", folder.display()))
+    let started = Instant::now();
+    loop {
+        match std::fs::remove_dir_all(folder) {
+            Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty && started.elapsed() < REMOVAL_LIMIT => {
+                interrupts.check()?;
+                std::thread::sleep(process::POLL_INTERVAL);
+            }
+            result => return result.with_context(|| format!("cannot remove {}", folder.display())),
+        }
+    }
 }
 
 /// The mount points below `folder`, innermost first, out of the text of `/proc/self/mounts`.

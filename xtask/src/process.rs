@@ -197,11 +197,14 @@ pub fn run(command: &mut Command, interrupts: &Interrupts, on_interrupt: OnInter
     OwnProcess::spawn(command)?.wait(interrupts, on_interrupt)
 }
 
-/// The command as one would type it, without the `setpriv` in front.
+/// The command as one would type it: without the `setpriv` in front, and without the program's folder.
 pub fn describe(command: &Command) -> String {
     let mut words: Vec<_> = std::iter::once(command.get_program()).chain(command.get_args()).collect();
     if Path::new(words[0]).ends_with("setpriv") && words.len() > 4 {
         words.drain(..4);
+    }
+    if let Some(name) = Path::new(words[0]).file_name() {
+        words[0] = name;
     }
     words.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
 }
@@ -256,6 +259,11 @@ mod tests {
         let error = child.wait(&interrupts, OnInterrupt::Finish).unwrap_err();
         assert_eq!(error.downcast_ref::<Interrupted>(), Some(&Interrupted(2)));
         assert_eq!(child.poll().unwrap().map(exit_code), Some(7), "it ended by itself");
+    }
+
+    #[test]
+    fn a_command_is_shown_as_one_would_type_it() {
+        assert_eq!(describe(command("/opt/rust/bin/cargo").args(["fmt", "--check"])), "cargo fmt --check");
     }
 
     #[test]

@@ -344,6 +344,69 @@ mod tests {
         assert!(!path.exists());
     }
 
+    /// Finds its port taken as often as told, and is ready after that.
+    struct Unlucky {
+        unlucky_starts: std::cell::Cell<usize>,
+    }
+
+    impl Server for Unlucky {
+        fn name(&self) -> &'static str {
+            "unlucky"
+        }
+        fn variable(&self) -> &'static str {
+            "TICKIZ_TEST_UNLUCKY"
+        }
+        fn install(&self, _: &Cache, _: &Interrupts) -> Result<()> {
+            Ok(())
+        }
+        fn initialise(&self, _: &Place) -> Result<Option<Command>> {
+            Ok(None)
+        }
+        fn serve(&self, place: &Place) -> Result<Command> {
+            let mut command = crate::process::command("sh");
+            let script = match self.unlucky_starts.get() {
+                0 => format!("echo 1.0 > {}; exec sleep 600", place.data().display()),
+                left => {
+                    self.unlucky_starts.set(left - 1);
+                    "echo 'bind: Address already in use'; exit 1".to_owned()
+                }
+            };
+            command.args(["-c", &script]);
+            Ok(command)
+        }
+        fn address(&self, place: &Place) -> String {
+            place.ports[0].to_string()
+        }
+        fn version(&self, place: &Place) -> Result<String> {
+            std::fs::read_to_string(place.data()).context("not yet")
+        }
+        fn version_at(&self, _: &str) -> Result<String> {
+            bail!("there is none")
+        }
+        fn check_version(&self, _: &str) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    fn start_unlucky(unlucky_starts: usize) -> Result<()> {
+        let folder = tempfile::tempdir()?;
+        let server = Box::new(Unlucky { unlucky_starts: unlucky_starts.into() });
+        let place = Place { folder: folder.path().to_owned(), ports: vec![1] };
+        let process = spawn(server.serve(&place)?, &place)?;
+        let mut running = Running { kind: Kind::Mysql, server, place, process };
+        running.wait_until_ready(&Interrupts::for_tests(std::sync::Arc::default()))?;
+        assert_eq!(running.place.ports == [1], unlucky_starts == 0, "another port after a loss, only then");
+        Ok(())
+    }
+
+    #[test]
+    fn a_server_whose_port_was_taken_starts_on_another_but_not_for_ever() {
+        start_unlucky(0).unwrap();
+        start_unlucky(START_ATTEMPTS - 1).unwrap();
+        let error = start_unlucky(START_ATTEMPTS).unwrap_err().to_string();
+        assert!(error.contains("Address already in use"), "{error}");
+    }
+
     #[test]
     fn every_server_has_a_name_and_a_variable_of_its_own() {
         let interrupts = Interrupts::for_tests(std::sync::Arc::default());
