@@ -35,8 +35,8 @@ enum Task {
     Test(test::TestArgs),
     /// Measure, over a private server.
     Bench(bench::BenchArgs),
-    /// Write the generated schemas, or check them.
-    Schema(schema::SchemaArgs),
+    /// Write the generated schemas and tables; the tests check them.
+    Schema,
     /// Start the servers that the tests use, print the variables to export, and stay until Ctrl-C.
     Servers(serve::ServersArgs),
 }
@@ -46,7 +46,7 @@ fn main() -> ExitCode {
     let result = Interrupts::install().and_then(|interrupts| match &cli.command {
         Task::Test(args) => test::run(args, &interrupts),
         Task::Bench(args) => bench::run(args, &interrupts),
-        Task::Schema(args) => schema::run(args, &interrupts),
+        Task::Schema => schema::run(&interrupts),
         Task::Servers(args) => serve::run(args, &interrupts).map(|()| ExitCode::SUCCESS),
     });
     result.unwrap_or_else(|error| {
