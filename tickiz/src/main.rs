@@ -1,1 +1,32 @@
-fn main() {}
+//! Tickiz: the one program.
+//!
+//! # Layout
+//!
+//! * [`cli`]: the commands and what each needs.
+//! * [`config`]: settings, from defaults, file and environment.
+//! * [`serve`]: every role in one process: puts log, write side, read side and HTTP together.
+//! * [`demo`]: demo data, by the ordinary commands.
+//! * [`verify`], [`log`]: operator commands; [`stores`] opens what they read.
+
+mod cli;
+mod config;
+mod demo;
+mod log;
+mod serve;
+mod stores;
+mod verify;
+
+use std::process::ExitCode;
+
+// Many small short-lived allocations in many tasks: the system's allocator keeps more of them resident.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    // One TLS provider for everybody in the process, chosen before anybody asks.
+    if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
+        eprintln!("tickiz: another TLS provider was installed first");
+        return ExitCode::FAILURE;
+    }
+    cli::run()
+}

@@ -1,0 +1,116 @@
+//! The commands, and the program's exit codes: 0 done, 1 failed or a promise broken, 2 wrong usage, 78 wrong configuration.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+use crate::{
+    config::{Config, EXIT_CONFIG},
+    log::LogArguments,
+    serve, verify,
+};
+
+/// Sells tickets: finds events, holds seats, takes payment, issues tickets. Without a command: `serve --demo`.
+#[derive(Parser)]
+#[command(name = "tickiz", version)]
+struct Arguments {
+    /// Settings file; `tickiz.toml` in the working directory is read without it. The environment goes before it.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs every role in one process, until Ctrl-C.
+    Serve {
+        /// Loads demo data, makes tokens where none are set, and switches the sandbox gateway on.
+        #[arg(long)]
+        demo: bool,
+    },
+    /// Brings the store's schema to this version.
+    Migrate,
+    /// Checks the promises against everything that is stored; exit code 1 where one is broken.
+    Verify {
+        /// One JSON document instead of text.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Prints the event log as JSON lines.
+    Log(LogArguments),
+    /// Shows every setting, where it comes from and what it means; secrets masked.
+    Config {
+        /// One JSON document instead of text.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Deletes a person's data key, so that what is sealed with it in the log is unreadable for ever.
+    ErasePerson {
+        /// The person's mail address.
+        #[arg(long)]
+        email: String,
+    },
+}
+
+/// Parses the command line and runs the command.
+pub fn run() -> ExitCode {
+    let arguments = Arguments::parse();
+    let config = match Config::load(arguments.config.as_deref()) {
+        Ok(config) => config,
+        Err(error) => {
+            eprintln!("tickiz: {error}");
+            return ExitCode::from(EXIT_CONFIG);
+        }
+    };
+    start_logging(&config);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("tickiz: the runtime does not start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let result = runtime.block_on(dispatch(arguments.command.unwrap_or(Command::Serve { demo: true }), config));
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    result.unwrap_or_else(|error| {
+        eprintln!("tickiz: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+async fn dispatch(command: Command, config: Config) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Serve { demo } => serve::run(config, demo).await.map(|()| ExitCode::SUCCESS),
+        Command::Migrate => crate::stores::migrate(&config).await.map(|()| ExitCode::SUCCESS),
+        Command::Verify { json } => verify::run(&config, json).await,
+        Command::Log(arguments) => crate::log::run(&config, arguments).await.map(|()| ExitCode::SUCCESS),
+        Command::Config { json } => show_config(&config, json).map(|()| ExitCode::SUCCESS),
+        Command::ErasePerson { email } => crate::stores::erase_person(&config, &email).await.map(|()| ExitCode::SUCCESS),
+    }
+}
+
+fn start_logging(config: &Config) {
+    let filter = tracing_subscriber::EnvFilter::new(&config.log_filter);
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if config.log_json { builder.json().init() } else { builder.with_target(false).init() }
+}
+
+fn show_config(config: &Config, json: bool) -> anyhow::Result<()> {
+    let rows = config.shown.iter().zip(crate::config::SETTINGS);
+    if json {
+        let rows: Vec<_> = rows
+            .map(|((name, value, source), setting)| {
+                serde_json::json!({
+                    "name": name, "value": value, "source": source, "meaning": setting.meaning, "allowed": setting.allowed,
+                })
+            })
+            .collect();
+        println!("{}", serde_json::to_string_pretty(&rows)?);
+        return Ok(());
+    }
+    for ((name, value, source), setting) in rows {
+        println!("{name} = {value}  ({source})\n    {}; {}", setting.meaning, setting.allowed);
+    }
+    Ok(())
+}

@@ -1,0 +1,418 @@
+//! Configuration: defaults, then `tickiz.toml` (or `--config FILE`), then the environment.
+//!
+//! One table ([`SETTINGS`]) names every setting; file keys are the variable's name without `TICKIZ_`, in lower case. A wrong
+//! value ends the start with its name, the value (masked where it is secret) and what is allowed, exit code 78.
+
+use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf, str::FromStr};
+
+use url::Url;
+
+/// Exit code of a configuration error: `EX_CONFIG` of sysexits.h.
+pub const EXIT_CONFIG: u8 = 78;
+
+/// The shortest bearer token in characters: 128 bits need 22 of base64url, and nobody should guess a shorter one.
+pub const MIN_TOKEN_CHARS: usize = 16;
+
+/// One setting as the table and `tickiz config` show it.
+pub struct Setting {
+    /// The environment variable.
+    pub variable: &'static str,
+    /// What it means.
+    pub meaning: &'static str,
+    /// What is allowed.
+    pub allowed: &'static str,
+    /// The default, as text.
+    pub default: &'static str,
+    /// Whether its value is never shown.
+    pub secret: bool,
+}
+
+const fn setting(
+    variable: &'static str,
+    meaning: &'static str,
+    allowed: &'static str,
+    default: &'static str,
+    secret: bool,
+) -> Setting {
+    Setting { variable, meaning, allowed, default, secret }
+}
+
+/// Every setting.
+pub const SETTINGS: &[Setting] = &[
+    setting(
+        "TICKIZ_LISTEN",
+        "address and port of HTTP",
+        "an IP address and a port, such as 127.0.0.1:8080; port 0 takes a free one",
+        "127.0.0.1:8080",
+        false,
+    ),
+    setting(
+        "TICKIZ_PUBLIC_URL",
+        "how browsers and gateways reach us",
+        "an absolute http or https URL without query or fragment",
+        "the address of TICKIZ_LISTEN",
+        false,
+    ),
+    setting("TICKIZ_DATA_DIR", "embedded: store, mails, keys", "a folder; made if it is missing", "./data", false),
+    setting(
+        "TICKIZ_MYSQL_URL",
+        "keeps the log and the read models on a MySQL or MariaDB server, which several processes may share",
+        "mysql://user:password@host:port/database",
+        "none: SQLite in TICKIZ_DATA_DIR",
+        true,
+    ),
+    setting(
+        "TICKIZ_ORGANIZER_TOKEN",
+        "bearer token of the organiser",
+        "at least 16 characters of A-Z a-z 0-9 - . _ ~ + / =",
+        "none: refused; the demo makes one",
+        true,
+    ),
+    setting(
+        "TICKIZ_AUDITOR_TOKEN",
+        "bearer token of the auditor",
+        "at least 16 characters of A-Z a-z 0-9 - . _ ~ + / =, another than the organiser's",
+        "none: refused; the demo makes one",
+        true,
+    ),
+    setting(
+        "TICKIZ_SANDBOX_PAYMENTS",
+        "switches the gateway SANDBOX on",
+        "true or false; not true in production",
+        "false; true with --demo",
+        false,
+    ),
+    setting(
+        "TICKIZ_MASTER_KEY",
+        "wraps the keys that personal data is sealed with, and is what ticket keys are derived from",
+        "64 hexadecimal digits; required in production",
+        "none: one is made and kept with the store",
+        true,
+    ),
+    setting(
+        "TICKIZ_PRODUCTION",
+        "no introspection, no sandbox, no unset secrets, TLS expected in front",
+        "true or false",
+        "false",
+        false,
+    ),
+    setting("TICKIZ_LOG", "what the program logs to stderr", "a tracing filter, such as info or tickiz=debug", "info", false),
+    setting("TICKIZ_LOG_FORMAT", "how the program logs", "text or json", "text", false),
+];
+
+/// Everything that is configured, checked.
+#[derive(Clone)]
+pub struct Config {
+    /// Address and port of HTTP.
+    pub listen: SocketAddr,
+    /// How browsers and gateways reach us; `None`: the address that was bound.
+    pub public_url: Option<Url>,
+    /// Store, mails, keys.
+    pub data_dir: PathBuf,
+    /// The server that keeps log and read models; `None`: SQLite in `data_dir`.
+    pub mysql_url: Option<String>,
+    /// The organiser's bearer token.
+    pub organizer_token: Option<String>,
+    /// The auditor's bearer token.
+    pub auditor_token: Option<String>,
+    /// Whether the gateway `SANDBOX` is on; `None`: as the demo wants it.
+    pub sandbox_payments: Option<bool>,
+    /// The master key.
+    pub master_key: Option<[u8; 32]>,
+    /// Whether the public reaches this.
+    pub production: bool,
+    /// What is logged.
+    pub log_filter: String,
+    /// Whether it is logged as JSON lines.
+    pub log_json: bool,
+    /// Where each value came from, as shown: variable, value or mask, source.
+    pub shown: Vec<(&'static str, String, &'static str)>,
+}
+
+/// A setting with a wrong value, or a file that cannot be read.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum ConfigError {
+    /// The value is wrong.
+    #[error("{name} is {value:?} ({source_name}); allowed: {allowed}")]
+    Value {
+        /// The variable.
+        name: String,
+        /// The value, masked where it is secret.
+        value: String,
+        /// Where it stands.
+        source_name: &'static str,
+        /// What is allowed.
+        allowed: String,
+    },
+    /// The file has a key that is no setting.
+    #[error("{file} has the key {key:?}, which is no setting; known are: {known}")]
+    UnknownKey {
+        /// The file.
+        file: String,
+        /// The key.
+        key: String,
+        /// All keys.
+        known: String,
+    },
+    /// The file cannot be read.
+    #[error("{file} cannot be read: {reason}")]
+    File {
+        /// The file.
+        file: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+const ENVIRONMENT: &str = "from the environment";
+const FILE: &str = "from the file";
+const DEFAULT: &str = "default";
+
+/// The raw values by variable, with where they stand.
+struct Raw(BTreeMap<&'static str, (String, &'static str)>);
+
+fn file_key(variable: &str) -> String {
+    variable.trim_start_matches("TICKIZ_").to_ascii_lowercase()
+}
+
+impl Raw {
+    fn read(file: Option<(&str, &str)>, environment: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let mut raw = BTreeMap::new();
+        if let Some((name, text)) = file {
+            let table = toml::Table::from_str(text)
+                .map_err(|error| ConfigError::File { file: name.to_owned(), reason: error.to_string() })?;
+            for (key, value) in table {
+                let Some(setting) = SETTINGS.iter().find(|s| file_key(s.variable) == key) else {
+                    let known = SETTINGS.iter().map(|s| file_key(s.variable)).collect::<Vec<_>>().join(", ");
+                    return Err(ConfigError::UnknownKey { file: name.to_owned(), key, known });
+                };
+                let text = match value {
+                    toml::Value::String(text) => text,
+                    other => other.to_string(),
+                };
+                raw.insert(setting.variable, (text, FILE));
+            }
+        }
+        for setting in SETTINGS {
+            if let Some(value) = environment(setting.variable).filter(|value| !value.is_empty()) {
+                raw.insert(setting.variable, (value, ENVIRONMENT));
+            }
+        }
+        Ok(Self(raw))
+    }
+
+    fn parse<T>(&self, variable: &'static str, parse: impl Fn(&str) -> Option<T>) -> Result<Option<T>, ConfigError> {
+        let Some((value, source_name)) = self.0.get(variable) else { return Ok(None) };
+        match parse(value.trim()) {
+            Some(parsed) => Ok(Some(parsed)),
+            None => Err(self.wrong(variable, source_name)),
+        }
+    }
+
+    fn wrong(&self, variable: &str, source_name: &'static str) -> ConfigError {
+        let setting = find(variable);
+        let value = self.0.get(variable).map(|(value, _)| value.as_str()).unwrap_or_default();
+        ConfigError::Value {
+            name: variable.to_owned(),
+            value: shown(setting, value),
+            source_name,
+            allowed: setting.allowed.to_owned(),
+        }
+    }
+
+    fn show(&self) -> Vec<(&'static str, String, &'static str)> {
+        SETTINGS
+            .iter()
+            .map(|setting| match self.0.get(setting.variable) {
+                Some((value, source_name)) => (setting.variable, shown(setting, value), *source_name),
+                None => (setting.variable, setting.default.to_owned(), DEFAULT),
+            })
+            .collect()
+    }
+}
+
+fn find(variable: &str) -> &'static Setting {
+    SETTINGS.iter().find(|s| s.variable == variable).expect("every variable that is parsed stands in SETTINGS")
+}
+
+fn shown(setting: &Setting, value: &str) -> String {
+    if setting.secret { format!("*** ({} characters)", value.chars().count()) } else { value.to_owned() }
+}
+
+fn parse_bool(text: &str) -> Option<bool> {
+    match text {
+        "true" => Some(true),
+        "false" => Some(false),
+        _ => None,
+    }
+}
+
+fn parse_url(text: &str) -> Option<Url> {
+    let url = Url::parse(text).ok()?;
+    let plain = matches!(url.scheme(), "http" | "https")
+        && url.host_str().is_some()
+        && url.query().is_none()
+        && url.fragment().is_none()
+        && url.username().is_empty();
+    plain.then_some(url)
+}
+
+fn parse_token(text: &str) -> Option<String> {
+    let legal = text.chars().all(|c| c.is_ascii_alphanumeric() || "-._~+/=".contains(c));
+    (legal && text.len() >= MIN_TOKEN_CHARS && text.len() <= 256).then(|| text.to_owned())
+}
+
+fn parse_mysql_url(text: &str) -> Option<String> {
+    let url = Url::parse(text).ok()?;
+    let database = url.path().trim_start_matches('/');
+    let named = !database.is_empty() && !database.contains('/');
+    (matches!(url.scheme(), "mysql" | "mariadb") && url.host_str().is_some() && named).then(|| text.to_owned())
+}
+
+fn parse_key(text: &str) -> Option<[u8; 32]> {
+    hex::decode(text).ok()?.try_into().ok()
+}
+
+impl Config {
+    /// Reads file and environment of this process.
+    ///
+    /// # Errors
+    /// The first wrong value, by name, with what is allowed; a file that was named and cannot be read.
+    pub fn load(file: Option<&std::path::Path>) -> Result<Self, ConfigError> {
+        let default_file = std::path::Path::new("tickiz.toml");
+        let path = file.or_else(|| default_file.exists().then_some(default_file));
+        let text = path
+            .map(|path| {
+                std::fs::read_to_string(path).map(|text| (path.display().to_string(), text)).map_err(|error| {
+                    ConfigError::File { file: path.display().to_string(), reason: error.to_string() }
+                })
+            })
+            .transpose()?;
+        Self::from_sources(text.as_ref().map(|(name, text)| (name.as_str(), text.as_str())), |name| std::env::var(name).ok())
+    }
+
+    /// Reads these sources.
+    ///
+    /// # Errors
+    /// The first wrong value, by name, with what is allowed.
+    pub fn from_sources(
+        file: Option<(&str, &str)>,
+        environment: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, ConfigError> {
+        let raw = Raw::read(file, environment)?;
+        let listen = raw.parse("TICKIZ_LISTEN", |text| SocketAddr::from_str(text).ok())?;
+        let config = Self {
+            listen: listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080))),
+            public_url: raw.parse("TICKIZ_PUBLIC_URL", parse_url)?,
+            data_dir: raw
+                .parse("TICKIZ_DATA_DIR", |text| (!text.is_empty()).then(|| PathBuf::from(text)))?
+                .unwrap_or_else(|| PathBuf::from("./data")),
+            mysql_url: raw.parse("TICKIZ_MYSQL_URL", parse_mysql_url)?,
+            organizer_token: raw.parse("TICKIZ_ORGANIZER_TOKEN", parse_token)?,
+            auditor_token: raw.parse("TICKIZ_AUDITOR_TOKEN", parse_token)?,
+            sandbox_payments: raw.parse("TICKIZ_SANDBOX_PAYMENTS", parse_bool)?,
+            master_key: raw.parse("TICKIZ_MASTER_KEY", parse_key)?,
+            production: raw.parse("TICKIZ_PRODUCTION", parse_bool)?.unwrap_or(false),
+            log_filter: raw
+                .parse("TICKIZ_LOG", |text| {
+                    tracing_subscriber::EnvFilter::try_new(text).is_ok().then(|| text.to_owned())
+                })?
+                .unwrap_or_else(|| "info".to_owned()),
+            log_json: raw
+                .parse("TICKIZ_LOG_FORMAT", |text| match text {
+                    "json" => Some(true),
+                    "text" => Some(false),
+                    _ => None,
+                })?
+                .unwrap_or(false),
+            shown: raw.show(),
+        };
+        config.check_together(&raw)?;
+        Ok(config)
+    }
+
+    fn check_together(&self, raw: &Raw) -> Result<(), ConfigError> {
+        let source_of = |variable| raw.0.get(variable).map_or(DEFAULT, |(_, source)| *source);
+        if self.organizer_token.is_some() && self.organizer_token == self.auditor_token {
+            return Err(raw.wrong("TICKIZ_AUDITOR_TOKEN", source_of("TICKIZ_AUDITOR_TOKEN")));
+        }
+        if self.production && self.sandbox_payments == Some(true) {
+            return Err(raw.wrong("TICKIZ_SANDBOX_PAYMENTS", source_of("TICKIZ_SANDBOX_PAYMENTS")));
+        }
+        if self.production && self.master_key.is_none() {
+            return Err(raw.wrong("TICKIZ_MASTER_KEY", DEFAULT));
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.shown.iter().map(|(name, value, _)| (name, value))).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(pairs: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        Config::from_sources(None, |name| pairs.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()))
+    }
+
+    #[test]
+    fn every_wrong_value_is_named_with_what_is_allowed() {
+        for (name, value) in [
+            ("TICKIZ_LISTEN", "8080"),
+            ("TICKIZ_LISTEN", "localhost"),
+            ("TICKIZ_PUBLIC_URL", "example.com"),
+            ("TICKIZ_PUBLIC_URL", "ftp://example.com"),
+            ("TICKIZ_MYSQL_URL", "mysql://localhost"),
+            ("TICKIZ_MYSQL_URL", "postgres://localhost/x"),
+            ("TICKIZ_ORGANIZER_TOKEN", "short"),
+            ("TICKIZ_AUDITOR_TOKEN", "with a blank, twenty characters"),
+            ("TICKIZ_SANDBOX_PAYMENTS", "yes"),
+            ("TICKIZ_MASTER_KEY", "00"),
+            ("TICKIZ_PRODUCTION", "1"),
+            ("TICKIZ_LOG_FORMAT", "xml"),
+        ] {
+            let error = of(&[(name, value)]).expect_err(name);
+            assert!(error.to_string().starts_with(name), "{error}");
+            assert!(error.to_string().contains("allowed: "), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_secret_is_never_shown() {
+        let token = "a-token-that-is-long-enough";
+        let config = of(&[("TICKIZ_ORGANIZER_TOKEN", token)]).expect("the token is legal");
+        assert!(!format!("{config:?}").contains(token));
+        let error = of(&[("TICKIZ_ORGANIZER_TOKEN", "illegal secret")]).expect_err("it has a blank");
+        assert!(!error.to_string().contains("illegal secret"), "{error}");
+    }
+
+    #[test]
+    fn production_wants_its_master_key_and_no_sandbox() {
+        let key = "00".repeat(32);
+        assert!(of(&[("TICKIZ_PRODUCTION", "true")]).is_err());
+        assert!(of(&[("TICKIZ_PRODUCTION", "true"), ("TICKIZ_MASTER_KEY", &key)]).is_ok());
+        assert!(
+            of(&[
+                ("TICKIZ_PRODUCTION", "true"),
+                ("TICKIZ_MASTER_KEY", &key),
+                ("TICKIZ_SANDBOX_PAYMENTS", "true")
+            ])
+            .is_err()
+        );
+    }
+
+    #[test]
+    fn the_environment_goes_before_the_file_and_unknown_keys_are_refused() {
+        let file = ("tickiz.toml", "listen = \"127.0.0.1:1\"\nproduction = false\n");
+        let config = Config::from_sources(Some(file), |name| (name == "TICKIZ_LISTEN").then(|| "127.0.0.1:2".to_owned()))
+            .expect("both are legal");
+        assert_eq!(config.listen.port(), 2);
+        let error = Config::from_sources(Some(("tickiz.toml", "listen = 1")), |_| None).expect_err("a typo");
+        assert!(error.to_string().contains("\"listen\""), "{error}");
+    }
+}
