@@ -42,7 +42,9 @@ pub fn run(args: &TestArgs, interrupts: &Interrupts) -> Result<ExitCode> {
         let clippy = ["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"];
         steps.run("clippy", process::cargo().args(clippy))?;
     }
-    steps.run("cargo test", process::cargo().args(cargo_test(&args.cargo_test)).envs(environment))?;
+    // Tests that skip themselves without a server must not do so here.
+    let tests = cargo_test(&args.cargo_test);
+    steps.run("cargo test", process::cargo().args(tests).envs(environment).env("TICKIZ_TEST_REQUIRE_SERVERS", "1"))?;
 
     // A server that fell over explains failed tests better than their own output does.
     let servers_lived = fleet.check_alive();
