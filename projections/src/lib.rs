@@ -1,1 +1,3 @@
-//! See the crate's description.
+//! The read side's builders.
+
+pub mod live;
