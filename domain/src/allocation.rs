@@ -30,6 +30,8 @@ use crate::seating_plan::SeatingPlan;
 /// Among how many choices buyers who come at once are spread. More would send some of them noticeably further back; fewer would
 /// make more of them collide.
 pub const MAX_SPREAD: usize = 32;
+/// Buyers are spread over one in so many of the choices that there are, the nearest ones.
+const SPREAD_SHARE: usize = 4;
 /// Among how many groups of rows a group that must be split is placed. Each is laid out in full, so this bounds the work when a
 /// house is nearly sold out.
 const MAX_ROW_GROUPS: usize = 64;
@@ -185,7 +187,15 @@ impl<'a> House<'a> {
         let mut windows: Vec<Window> = runs.flat_map(|run| self.windows(run, quantity)).collect();
         let least = windows.iter().map(|window| window.harm).min()?;
         windows.retain(|window| window.harm == least);
-        windows.sort_by(|a, b| a.distance.total_cmp(&b.distance).then(a.start.cmp(&b.start)));
+        let nearer = |a: &Window, b: &Window| a.distance.total_cmp(&b.distance).then(a.start.cmp(&b.start));
+        // A choice rules out at most 2 * quantity + 1 windows, itself included. So the nearest of these many hold all the choices
+        // that a buyer can be given, and an empty stadium is not sorted for each of them.
+        let enough = SPREAD_SHARE * MAX_SPREAD * (2 * quantity + 1);
+        if windows.len() > enough {
+            windows.select_nth_unstable_by(enough, nearer);
+            windows.truncate(enough);
+        }
+        windows.sort_unstable_by(nearer);
         // Of these, as many as are apart from each other, nearest first.
         let mut used = vec![false; self.len()];
         let mut apart: Vec<usize> = Vec::new();
@@ -296,7 +306,7 @@ fn pick(count: usize, spread: u64) -> usize {
     if spread == 0 {
         return 0;
     }
-    let among = count.div_ceil(4).min(MAX_SPREAD);
+    let among = count.div_ceil(SPREAD_SHARE).min(MAX_SPREAD);
     // The finaliser of SplitMix64: seeds that differ in one bit, such as 1, 2, 3, are scattered.
     let mut mixed = spread.wrapping_add(0x9E37_79B9_7F4A_7C15);
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
