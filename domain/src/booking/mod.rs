@@ -1,16 +1,18 @@
 //! The Booking: one purchase, with its priced lines, its tickets, its payment attempts and its refunds.
 //!
 //! Files: [`command`] what can be asked of it, [`event`] what can have happened to it, [`state`] the fold, [`error`] the
-//! named refusals. `command` opens with the state × command table.
+//! named refusals, [`code`] what it is called by people. `command` opens with the state × command table.
 
 mod claims;
+pub mod code;
 pub mod command;
 pub mod error;
 pub mod event;
 pub mod state;
 
 pub use claims::{claims_of, timers_of};
-pub use command::BookingCommand;
+pub use code::BookingCode;
+pub use command::{BookingCommand, CancelBooking, Canceller, PlaceBooking, RecordSuccess, StartPayment};
 pub use error::BookingError;
 pub use event::*;
 pub use state::{Booking, BookingStatus, Payment, PaymentStatus, Purchase, Refund, RefundStatus};

@@ -1,0 +1,50 @@
+//! Why a Booking refuses a command.
+
+use chrono::{DateTime, Utc};
+
+use crate::ids::{PaymentId, RefundId, SeatId};
+
+/// A refusal. None of them leaves anything behind.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BookingError {
+    /// The stream has no history.
+    #[error("there is no such booking")]
+    NotFound,
+    /// `Place` met a stream that has a history.
+    #[error("this booking was placed already")]
+    AlreadyPlaced,
+    /// The hold ran out, whether the domain event that says so is recorded yet or not.
+    #[error("the hold ran out at {at}")]
+    HoldExpired {
+        /// When.
+        at: DateTime<Utc>,
+    },
+    /// The booking was ended; its money is back or on its way.
+    #[error("the booking is cancelled already")]
+    AlreadyCancelled,
+    /// There is nothing left to pay.
+    #[error("the booking is paid already")]
+    AlreadyPaid,
+    /// A confirmed booking can be cancelled until its show starts.
+    #[error("the event has started; its bookings cannot be cancelled any more")]
+    ShowStarted,
+    /// The show is cancelled or over; nothing is paid for it any more.
+    #[error("the event is cancelled or over")]
+    ShowClosed,
+    /// A seat stands in two lines. Input: the second of them.
+    #[error("seat {0} is asked for twice")]
+    SeatTwice(SeatId),
+    /// The booking has no such attempt.
+    #[error("the booking has no payment {0}")]
+    UnknownPayment(PaymentId),
+    /// The booking has no such refund.
+    #[error("the booking has no refund {0}")]
+    UnknownRefund(RefundId),
+    /// A refund that had failed is said to have succeeded, after its money was asked back by another one. A person has to
+    /// look: more may have gone back than came.
+    #[error("refund {0} would give back more than was received")]
+    RefundExceedsReceived(RefundId),
+    /// A command that Tickiz itself put together wrongly: nobody's input, a fault of ours.
+    #[error("malformed command: {0}")]
+    Malformed(&'static str),
+}
