@@ -86,6 +86,11 @@ macro_rules! domain_events {
         #[serde(tag = "type", content = "data")]
         $vis enum $name { $( $(#[$vmeta])* $variant($variant), )+ }
 
+        $( const _: () = assert!(
+            <[&str]>::len(&[$($(stringify!($upcaster)),*)?]) + 1 == $version,
+            "a domain event of version n has n - 1 upcasters, one for each older version"
+        ); )+
+
         $( impl From<$variant> for $name { fn from(body: $variant) -> Self { Self::$variant(body) } } )+
 
         impl cqrs_es::DomainEvent for $name {

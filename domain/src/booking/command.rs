@@ -155,6 +155,10 @@ use crate::{
     sealed::Sealed,
 };
 
+/// The most attempts to pay one booking. Nobody who means to pay needs as many; without a bound a buyer could make one
+/// booking's history as long as he likes.
+pub const MAX_PAYMENTS: usize = 50;
+
 /// What can be asked of a Booking. `now` is the store's clock.
 #[derive(Clone, Debug, PartialEq)]
 pub enum BookingCommand {

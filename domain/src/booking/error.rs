@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
+use super::command::MAX_PAYMENTS;
 use crate::ids::{PaymentId, RefundId, SeatId};
 
 /// A refusal. None of them leaves anything behind.
@@ -31,6 +32,9 @@ pub enum BookingError {
     /// The show is cancelled or over; nothing is paid for it any more.
     #[error("the event is cancelled or over")]
     ShowClosed,
+    /// The booking has [`MAX_PAYMENTS`] attempts already.
+    #[error("a booking has at most {MAX_PAYMENTS} attempts to pay, and this one has had them")]
+    TooManyPayments,
     /// A seat stands in two lines. Input: the second of them.
     #[error("seat {0} is asked for twice")]
     SeatTwice(SeatId),

@@ -6,8 +6,10 @@
 mod claims;
 pub mod code;
 pub mod command;
+mod decide;
 pub mod error;
 pub mod event;
+mod settle;
 pub mod state;
 
 pub use claims::{claims_of, timers_of};

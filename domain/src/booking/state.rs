@@ -293,6 +293,8 @@ impl Booking {
                 payment.status = PaymentStatus::Succeeded;
                 payment.gateway_reference = Some(succeeded.gateway_reference.clone());
                 payment.received = Some(succeeded.amount.clone());
+                // A success may follow a decline; then there is nothing to give a reason for.
+                payment.reason = None;
             }),
             E::PaymentFailed(failed) => attempt(purchase, failed.payment_id, &|payment| {
                 payment.status = PaymentStatus::Failed;

@@ -90,8 +90,6 @@ pub enum EventCommand {
     Cancel {
         /// Why, for the public.
         reason: String,
-        /// The store's clock.
-        now: DateTime<Utc>,
     },
     /// The timer's question whether it is over.
     Complete {

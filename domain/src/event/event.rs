@@ -233,7 +233,7 @@ pub struct EventPostponed {
     /// The new beginning; `None`: the new date is open, and sale stops until one is given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub starts_at: Option<VenueTime>,
-    /// The new end.
+    /// The new end; `None`: nothing is said of it any more. The old one belonged to the old beginning.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ends_at: Option<VenueTime>,
     /// Why, as the organiser tells the public.

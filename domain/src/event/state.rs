@@ -200,10 +200,9 @@ impl Event {
             EventDomainEvent::EventChanged(change) => show.change(change),
             EventDomainEvent::EventPostponed(postponed) => {
                 show.postponed = postponed.starts_at.is_none();
-                if let Some(starts_at) = postponed.starts_at {
-                    show.starts_at = starts_at;
-                    show.ends_at = postponed.ends_at;
-                }
+                show.starts_at = postponed.starts_at.unwrap_or(show.starts_at);
+                // The old end belonged to the old beginning.
+                show.ends_at = postponed.ends_at;
                 show.reason = Some(postponed.reason);
             }
             EventDomainEvent::EventCancelled(cancelled) => {
