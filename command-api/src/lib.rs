@@ -1,1 +1,5 @@
-//! See the crate's description.
+//! The write side.
+pub mod access;
+pub mod ids;
+pub mod keys;
+pub mod validation;
