@@ -176,7 +176,14 @@ mod tests {
     fn what_is_no_cursor_is_refused() {
         for cursor in cursors() {
             let text = cursor.to_string();
-            for broken in [&text[1..], &text[..text.len() - 1], &text[..text.len() - 4], &format!("{text}AAAA"), &format!("{text}="), &format!(" {text}")] {
+            for broken in [
+                &text[1..],
+                &text[..text.len() - 1],
+                &text[..text.len() - 4],
+                &format!("{text}AAAA"),
+                &format!("{text}="),
+                &format!(" {text}"),
+            ] {
                 assert_eq!(Cursor::parse(broken, cursor.order()), Err(CursorError::Malformed), "{broken}");
             }
         }

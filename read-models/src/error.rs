@@ -51,12 +51,15 @@ pub enum ReadError {
 }
 
 impl ReadError {
+    /// Whether the store is only too busy: every connection was taken for too long.
+    #[must_use]
+    pub const fn is_overload(&self) -> bool {
+        matches!(self, Self::Store(sqlx::Error::PoolTimedOut))
+    }
+
     /// Whether the caller's input is at fault rather than the store.
     #[must_use]
     pub const fn is_callers_fault(&self) -> bool {
-        matches!(
-            self,
-            Self::Cursor(_) | Self::RelevanceWithoutText | Self::TooManyWords { .. } | Self::PageSize { .. }
-        )
+        matches!(self, Self::Cursor(_) | Self::RelevanceWithoutText | Self::TooManyWords { .. } | Self::PageSize { .. })
     }
 }

@@ -1,19 +1,25 @@
-//! One handle on the read models.
+//! One handle on the read models, and the transaction in which a projection writes.
 
-use std::{collections::HashMap, path::Path, sync::Arc, time::Duration};
-
-use tickiz_domain::{
-    booking::BookingStatus,
-    ids::{BookingId, EventId},
-    seating_plan::SeatingPlan,
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicI32, Ordering},
+    },
+    time::Duration,
 };
 
-use crate::{BookingView, EventPage, EventQuery, EventView, Position, ReadError, SeatStatuses, SetAside};
+use crate::{
+    Position, ReadError, SetAside,
+    plans::PlanCache,
+    projection::{Checkpoints, Projection, SHARD},
+    sql::{Pools, Session, Upsert, Value},
+};
 
 /// How a MySQL or MariaDB is used.
 #[derive(Clone, Debug)]
 pub struct MySqlOptions {
-    /// The most connections of this process.
+    /// The most connections of this process that read; up to three more write.
     pub max_connections: u32,
     /// How long a question waits for a connection.
     pub acquire_timeout: Duration,
@@ -21,49 +27,259 @@ pub struct MySqlOptions {
 
 impl Default for MySqlOptions {
     fn default() -> Self {
+        // As many as a server of average size answers at once; five seconds, since nobody waits longer for a page.
         Self { max_connections: 16, acquire_timeout: Duration::from_secs(5) }
     }
 }
 
-/// The read models. A cheap handle; clones share connections.
+/// The read models. A cheap handle; clones share connections, caches and what is known of checkpoints.
 #[derive(Clone, Debug)]
-pub struct ReadStore {}
+pub struct ReadStore {
+    pub(crate) inner: Arc<Inner>,
+}
 
-#[expect(unused_variables, clippy::unimplemented, reason = "signatures first; the bodies follow at once")]
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) pools: Pools,
+    pub(crate) checkpoints: Checkpoints,
+    pub(crate) plans: PlanCache,
+    pub(crate) lock_file: Option<PathBuf>,
+    /// The version of each projection that answers, as last looked up.
+    versions: [AtomicI32; Projection::ALL.len()],
+}
+
 impl ReadStore {
-    /// Opens or makes a SQLite file: one writer, several readers, write-ahead log, synchronous NORMAL (a loss of power may forget
-    /// the newest transactions; they are projected again).
-    pub async fn open_sqlite(path: &Path) -> Result<Self, ReadError> { unimplemented!() }
-    /// SQLite without a file: for tests and simulation. It is gone with the last handle.
-    pub async fn open_memory() -> Result<Self, ReadError> { unimplemented!() }
-    /// Connects to MySQL or MariaDB.
-    pub async fn open_mysql(url: &str, options: MySqlOptions) -> Result<Self, ReadError> { unimplemented!() }
-    /// Brings the schema to this program's version.
-    pub async fn migrate(&self) -> Result<(), ReadError> { unimplemented!() }
-    /// Refuses a store whose schema is not this program's ([`ReadError::Schema`]).
-    pub async fn check_schema(&self) -> Result<(), ReadError> { unimplemented!() }
-    /// A show, whatever its status.
-    pub async fn event(&self, id: EventId) -> Result<Option<EventView>, ReadError> { unimplemented!() }
-    /// Several shows, whatever their status; those that are not there are left out.
-    pub async fn events(&self, ids: &[EventId]) -> Result<HashMap<EventId, EventView>, ReadError> { unimplemented!() }
-    /// A page of the list of shows.
-    pub async fn list_events(&self, query: &EventQuery) -> Result<EventPage, ReadError> { unimplemented!() }
-    /// The seats of a show, all at one version.
-    pub async fn seat_statuses(&self, id: EventId) -> Result<Option<SeatStatuses>, ReadError> { unimplemented!() }
-    /// A seating plan by its hash, parsed and cached.
-    pub async fn plan(&self, hash: &str) -> Result<Option<Arc<SeatingPlan>>, ReadError> { unimplemented!() }
-    /// A seating plan by its hash, packed, as it is served.
-    pub async fn plan_bytes(&self, hash: &str) -> Result<Option<Vec<u8>>, ReadError> { unimplemented!() }
-    /// A booking.
-    pub async fn booking(&self, id: BookingId) -> Result<Option<BookingView>, ReadError> { unimplemented!() }
-    /// The bookings of a show in the order of their ids, after one of them.
-    pub async fn bookings_of_event(
-        &self, id: EventId, after: Option<BookingId>, limit: u32,
-    ) -> Result<Vec<(BookingId, BookingStatus)>, ReadError> { unimplemented!() }
-    /// Up to where everything here is complete: the least checkpoint of the active projections.
-    pub async fn checkpoint(&self) -> Result<Position, ReadError> { unimplemented!() }
-    /// Waits until [`ReadStore::checkpoint`] has reached a position; false when that takes longer than `timeout`.
-    pub async fn wait_for(&self, position: Position, timeout: Duration) -> Result<bool, ReadError> { unimplemented!() }
-    /// The domain events with which a projection stopped for one show or booking.
-    pub async fn set_aside(&self) -> Result<Vec<SetAside>, ReadError> { unimplemented!() }
+    fn over(pools: Pools, lock_file: Option<PathBuf>) -> Self {
+        let inner = Inner {
+            pools,
+            checkpoints: Checkpoints::new(),
+            plans: PlanCache::default(),
+            lock_file,
+            versions: [const { AtomicI32::new(1) }; Projection::ALL.len()],
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Opens or makes a SQLite file, its folder too: one writer, several readers, write-ahead log, synchronous NORMAL (a loss of
+    /// power may forget the newest transactions; they are projected again). [`ReadStore::migrate`] or [`ReadStore::check_schema`] is
+    /// the first thing to call.
+    ///
+    /// # Errors
+    /// When the file or its folder cannot be used.
+    pub async fn open_sqlite(path: &Path) -> Result<Self, ReadError> {
+        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            std::fs::create_dir_all(folder)?;
+        }
+        let mut lock_file = path.as_os_str().to_owned();
+        lock_file.push(".migrating");
+        Ok(Self::over(Pools::sqlite_file(path).await?, Some(lock_file.into())))
+    }
+
+    /// SQLite without a file, for tests and simulation: one connection, which readers and writers share. It is gone with the last
+    /// handle. Its schema is this program's.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub async fn open_memory() -> Result<Self, ReadError> {
+        let store = Self::over(Pools::sqlite_memory().await?, None);
+        store.migrate().await?;
+        Ok(store)
+    }
+
+    /// Connects to MySQL 9 or MariaDB 10.11 and above. [`ReadStore::migrate`] or [`ReadStore::check_schema`] is the first thing to
+    /// call.
+    ///
+    /// # Errors
+    /// When the server cannot be reached or refuses.
+    pub async fn open_mysql(url: &str, options: MySqlOptions) -> Result<Self, ReadError> {
+        Ok(Self::over(Pools::mysql(url, &options).await?, None))
+    }
+
+    /// Closes all connections. What comes after fails.
+    pub async fn close(&self) {
+        self.inner.pools.close().await;
+    }
+
+    /// The version of a projection that answers.
+    #[must_use]
+    pub fn version(&self, projection: Projection) -> i32 {
+        self.inner.versions[projection as usize].load(Ordering::Relaxed)
+    }
+
+    /// Looks up which versions answer.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn load_versions(&self) -> Result<(), ReadError> {
+        let rows = self.inner.pools.reader().await?.rows(READ_VERSIONS, vec![]).await?;
+        for row in rows {
+            let (name, version) = (row.text(0)?, row.int(1)?);
+            let Some(projection) = Projection::ALL.into_iter().find(|p| p.name() == name) else { continue };
+            let version = i32::try_from(version).map_err(|_| ReadError::Damaged {
+                table: "projections",
+                what: format!("{name} is at version {version}"),
+            })?;
+            self.inner.versions[projection as usize].store(version, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// Up to where a version of a projection is complete.
+    ///
+    /// # Errors
+    /// When the store fails, or there is no such version.
+    pub async fn checkpoint_of(&self, projection: Projection, version: i32) -> Result<Position, ReadError> {
+        let binds = vec![projection.name().into(), i64::from(version).into(), SHARD.into()];
+        let rows = self.inner.pools.reader().await?.rows(READ_CHECKPOINT, binds).await?;
+        let row = rows.first().ok_or_else(|| ReadError::Damaged {
+            table: "projection_checkpoints",
+            what: format!("it has no row of {projection} version {version}"),
+        })?;
+        let position = row.int(0)?;
+        if version == self.version(projection) {
+            self.inner.checkpoints.raise(projection, position);
+        }
+        Ok(position)
+    }
+
+    /// The domain events with which the active projections stopped for one show or booking, in the order of their positions.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn set_aside(&self) -> Result<Vec<SetAside>, ReadError> {
+        let mut session = self.inner.pools.reader().await?;
+        let mut found = Vec::new();
+        for projection in Projection::ALL {
+            found.extend(read_set_aside(&mut session, projection, self.version(projection)).await?);
+        }
+        found.sort_by_key(|aside| (aside.position, aside.projection));
+        Ok(found)
+    }
+
+    /// Begins a transaction in which a version of a projection writes.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn begin(&self, projection: Projection, version: i32) -> Result<WriteTx, ReadError> {
+        let session = self.inner.pools.write().await?;
+        Ok(WriteTx { session, projection, version, reached: None, store: self.clone() })
+    }
+}
+
+const READ_VERSIONS: &str = "SELECT name, active_version FROM projections";
+const READ_CHECKPOINT: &str =
+    "SELECT position FROM projection_checkpoints WHERE name = ? AND version = ? AND shard = ?";
+const MOVE_CHECKPOINT: &str = "\
+    UPDATE projection_checkpoints SET position = ? WHERE name = ? AND version = ? AND shard = ? AND position = ?";
+const READ_SET_ASIDE: &str = "\
+    SELECT subject, position, event_type, event_version, error, recorded_at FROM projection_set_aside \
+    WHERE name = ? AND version = ?";
+/// A subject stands still from its first one on, so that one stays.
+const WRITE_SET_ASIDE: Upsert = Upsert {
+    insert: "\
+        INSERT INTO projection_set_aside (name, version, subject, shard, position, event_type, event_version, error, recorded_at) \
+        VALUES",
+    columns: 9,
+    sqlite: "ON CONFLICT (name, version, subject) DO NOTHING",
+    mysql: "ON DUPLICATE KEY UPDATE subject = VALUES(subject)",
+};
+
+async fn read_set_aside(
+    session: &mut Session,
+    projection: Projection,
+    version: i32,
+) -> Result<Vec<SetAside>, ReadError> {
+    let rows = session.rows(READ_SET_ASIDE, vec![projection.name().into(), i64::from(version).into()]).await?;
+    let of = |row: &crate::sql::Row| {
+        let event_version = row.int(3)?;
+        Ok(SetAside {
+            projection,
+            subject: row.uuid(0)?,
+            position: row.int(1)?,
+            event_type: row.text(2)?,
+            event_version: i32::try_from(event_version).map_err(|_| ReadError::Damaged {
+                table: "projection_set_aside",
+                what: format!("an event_version of {event_version}"),
+            })?,
+            error: row.text(4)?,
+            recorded_at: row.time(5)?,
+        })
+    };
+    rows.iter().map(of).collect()
+}
+
+/// A transaction in which a version of a projection writes. Rolls back when it is dropped.
+///
+/// [`WriteTx::advance`] comes first: it locks the checkpoint's row, so that whatever is loaded after it is the state at that
+/// checkpoint and stays so until the commit.
+pub struct WriteTx {
+    pub(crate) session: Session,
+    pub(crate) projection: Projection,
+    pub(crate) version: i32,
+    reached: Option<Position>,
+    store: ReadStore,
+}
+
+impl WriteTx {
+    /// Moves the checkpoint, if it stands at `from`. False: another process has projected; roll back and look where it stands.
+    ///
+    /// # Errors
+    /// When the store fails.
+    ///
+    /// # Panics
+    /// When the checkpoint would not rise, or more than one row is moved.
+    pub async fn advance(&mut self, from: Position, to: Position) -> Result<bool, ReadError> {
+        assert!(from < to, "a checkpoint only rises: from {from} to {to}");
+        let key = [self.projection.name().into(), i64::from(self.version).into(), SHARD.into()];
+        let binds = [vec![to.into()], key.to_vec(), vec![from.into()]].concat();
+        let moved = self.session.execute(MOVE_CHECKPOINT, binds).await?;
+        assert!(moved <= 1, "a checkpoint is one row");
+        self.reached = (moved == 1).then_some(to);
+        Ok(moved == 1)
+    }
+
+    /// The shows or bookings that stand still.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn load_set_aside(&mut self) -> Result<Vec<SetAside>, ReadError> {
+        read_set_aside(&mut self.session, self.projection, self.version).await
+    }
+
+    /// Notes that a show or booking stands still from a domain event on that could not be read. The first note stays.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn write_set_aside(&mut self, aside: impl Iterator<Item = &SetAside>) -> Result<(), ReadError> {
+        let values = aside.flat_map(|aside| {
+            let SetAside { projection: _, subject, position, event_type, event_version, error, recorded_at } = aside;
+            [
+                self.projection.name().into(),
+                i64::from(self.version).into(),
+                (*subject).into(),
+                SHARD.into(),
+                (*position).into(),
+                event_type.clone().into(),
+                i64::from(*event_version).into(),
+                error.clone().into(),
+                (*recorded_at).into(),
+            ]
+        });
+        let values: Vec<Value> = values.collect();
+        Ok(self.session.upsert(&WRITE_SET_ASIDE, 1, values).await?)
+    }
+
+    /// Commits, and wakes those who wait for the position.
+    ///
+    /// # Errors
+    /// When the store fails. Then it is not known whether it committed; the checkpoint says so.
+    pub async fn commit(self) -> Result<(), ReadError> {
+        self.session.commit().await?;
+        if let Some(position) = self.reached
+            && self.version == self.store.version(self.projection)
+        {
+            self.store.inner.checkpoints.raise(self.projection, position);
+        }
+        Ok(())
+    }
 }

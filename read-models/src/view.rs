@@ -25,7 +25,7 @@ pub struct TypeAvailability {
 pub struct EventView {
     /// Its id.
     pub id: EventId,
-    /// As folded from the log. [`Show::blocked`] included.
+    /// As folded from the log, but [`Show::blocked`] is empty here: what is blocked is in the seats' statuses.
     pub show: Show,
     /// One entry per ticket type, in the organiser's order.
     pub availability: Vec<TypeAvailability>,
@@ -125,7 +125,7 @@ pub struct BookingView {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SetAside {
     /// The projection.
-    pub projection: &'static str,
+    pub projection: crate::Projection,
     /// The show or booking that stands still from there on.
     pub subject: uuid::Uuid,
     /// Where it is in the log.

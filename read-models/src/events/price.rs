@@ -63,12 +63,21 @@ mod tests {
 
     #[test]
     fn the_text_sorts_as_the_order_says() {
-        let sorted = [key("0.00", "EUR"), key("9.99", "EUR"), key("10.00", "EUR"), key("5.00", "USD"), key("1", "VND"), key("450000", "VND"), PriceKey::of(None).to_string()];
+        let sorted = [
+            key("0.00", "EUR"),
+            key("9.99", "EUR"),
+            key("10.00", "EUR"),
+            key("5.00", "USD"),
+            key("1", "VND"),
+            key("450000", "VND"),
+            PriceKey::of(None).to_string(),
+        ];
         assert!(sorted.is_sorted());
         for text in sorted {
             assert_eq!(text.parse::<PriceKey>().unwrap().to_string(), text);
         }
-        for text in ["", "~~", "VN", "VND", "VND1", "XXX0000000000000001", "VND00000000000000-1", "đđ0000000000000001"] {
+        for text in ["", "~~", "VN", "VND", "VND1", "XXX0000000000000001", "VND00000000000000-1", "đđ0000000000000001"]
+        {
             assert!(text.parse::<PriceKey>().is_err(), "{text}");
         }
     }

@@ -1,0 +1,50 @@
+//! What is asked about bookings.
+
+use tickiz_domain::{
+    booking::BookingStatus,
+    ids::{BookingId, EventId},
+};
+use uuid::Uuid;
+
+use super::tables::{status_of, view_of};
+use crate::{BookingView, ReadError, projection::Projection, sql::versioned, store::ReadStore};
+
+const READ_BOOKING: &str = "SELECT booking_id, document, position FROM rm_bookings_v1 WHERE booking_id = ?";
+
+const READ_BOOKINGS_OF_EVENT: &str = "\
+    SELECT booking_id, status FROM rm_bookings_v1 WHERE event_id = ? AND booking_id > ? ORDER BY booking_id LIMIT ?";
+
+impl ReadStore {
+    /// A booking.
+    ///
+    /// # Errors
+    /// When the store fails or the row is damaged.
+    pub async fn booking(&self, id: BookingId) -> Result<Option<BookingView>, ReadError> {
+        let sql = versioned(READ_BOOKING, self.version(Projection::Bookings));
+        let rows = self.inner.pools.reader().await?.rows(sql, vec![id.0.into()]).await?;
+        rows.first().map(view_of).transpose()
+    }
+
+    /// The bookings of a show in the order of their ids, after one of them, at most `limit`. For what has to be done to every one of
+    /// them: wait for the position first ([`ReadStore::wait_for`]).
+    ///
+    /// # Errors
+    /// When the store fails or a row is damaged.
+    pub async fn bookings_of_event(
+        &self,
+        id: EventId,
+        after: Option<BookingId>,
+        limit: u32,
+    ) -> Result<Vec<(BookingId, BookingStatus)>, ReadError> {
+        let sql = versioned(READ_BOOKINGS_OF_EVENT, self.version(Projection::Bookings));
+        // No id is all zeros, so this is before the first.
+        let after = after.map_or(Uuid::nil(), |id| id.0);
+        let binds = vec![id.0.into(), after.into(), i64::from(limit).into()];
+        let rows = self.inner.pools.reader().await?.rows(sql, binds).await?;
+        let of = |row: &crate::sql::Row| {
+            let id = BookingId(row.uuid(0)?);
+            Ok((id, status_of(id, &row.text(1)?)?))
+        };
+        rows.iter().map(of).collect()
+    }
+}

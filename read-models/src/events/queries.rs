@@ -1,0 +1,117 @@
+//! What is asked about single shows.
+
+use std::collections::HashMap;
+
+use tickiz_domain::ids::EventId;
+
+use super::tables::{sales_of, show_of};
+use crate::{
+    EventView, ReadError, SeatStatus, SeatStatuses,
+    projection::{Projection, SHARD},
+    sql::{Keys, Row, Session, Value, versioned},
+    store::ReadStore,
+};
+
+/// The checkpoint comes with the row in one statement, so it says what the row contains.
+const READ_EVENTS: &str = "\
+    SELECT e.event_id, e.document, a.seat_version, a.taken, a.counters,
+        (SELECT c.position FROM projection_checkpoints c WHERE c.name = 'events' AND c.version = ? AND c.shard = ?)
+    FROM rm_events_v1 e JOIN rm_availability_v1 a ON a.event_id = e.event_id
+    WHERE e.event_id IN ({keys})";
+
+const READ_SEATS: &str = "SELECT seat_index, status FROM rm_seats_v1 WHERE event_id = ? ORDER BY seat_index";
+
+/// A show out of the columns `event_id, document, seat_version, taken, counters, checkpoint` from the one of that number on.
+pub(super) fn view_of(row: &Row, first: usize) -> Result<EventView, ReadError> {
+    let id = EventId(row.uuid(first)?);
+    let show = show_of(id, &row.text(first + 1)?)?;
+    let sales = sales_of(id, row.int(first + 2)?, row.int(first + 3)?, &row.text(first + 4)?)?;
+    let availability = sales.availability(&show);
+    Ok(EventView { id, show, availability, seat_version: sales.seat_version, position: row.int(first + 5)? })
+}
+
+async fn read_events(session: &mut Session, version: i32, ids: &[EventId]) -> Result<Vec<EventView>, ReadError> {
+    let before = [Value::Int(version.into()), Value::Int(SHARD)];
+    let keys = ids.iter().map(|id| id.0.into()).collect();
+    let rows = session.rows_by_keys(&versioned(READ_EVENTS, version), &Keys::Single, &before, keys).await?;
+    rows.iter().map(|row| view_of(row, 0)).collect()
+}
+
+impl ReadStore {
+    /// A show, whatever its status.
+    ///
+    /// # Errors
+    /// When the store fails or a row is damaged.
+    pub async fn event(&self, id: EventId) -> Result<Option<EventView>, ReadError> {
+        let mut session = self.inner.pools.reader().await?;
+        let view = read_events(&mut session, self.version(Projection::Events), &[id]).await?.pop();
+        self.saw(view.as_ref().map(|view| view.position));
+        Ok(view)
+    }
+
+    /// Several shows, whatever their status; those that are not there are left out.
+    ///
+    /// # Errors
+    /// When the store fails or a row is damaged.
+    pub async fn events(&self, ids: &[EventId]) -> Result<HashMap<EventId, EventView>, ReadError> {
+        if ids.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let mut session = self.inner.pools.reader().await?;
+        let views = read_events(&mut session, self.version(Projection::Events), ids).await?;
+        self.saw(views.first().map(|view| view.position));
+        Ok(views.into_iter().map(|view| (view.id, view)).collect())
+    }
+
+    /// The seats of a show, all at one version. `None` for a show that is not there.
+    ///
+    /// # Errors
+    /// When the store fails or a row is damaged.
+    pub async fn seat_statuses(&self, id: EventId) -> Result<Option<SeatStatuses>, ReadError> {
+        Ok(self.event_with_seats(id).await?.map(|(_, statuses)| statuses))
+    }
+
+    /// A show and its seats in one snapshot. `None` for a show that is not there.
+    ///
+    /// # Errors
+    /// When the store fails or a row is damaged.
+    pub async fn event_with_seats(&self, id: EventId) -> Result<Option<(EventView, SeatStatuses)>, ReadError> {
+        let version = self.version(Projection::Events);
+        let mut session = self.inner.pools.snapshot().await?;
+        let Some(view) = read_events(&mut session, version, &[id]).await?.pop() else { return Ok(None) };
+        let mut plan_hash = String::new();
+        let mut statuses = Vec::new();
+        if let Some(plan) = &view.show.plan {
+            plan_hash.clone_from(&plan.hash);
+            let seats: usize = plan.categories.iter().map(|c| c.seats as usize).sum();
+            statuses = vec![SeatStatus::Free.as_byte(); seats];
+            for row in session.rows(versioned(READ_SEATS, version), vec![id.0.into()]).await? {
+                set_status(id, &mut statuses, row.int(0)?, &row.text(1)?)?;
+            }
+        }
+        session.commit().await?;
+        self.saw(Some(view.position));
+        let statuses = SeatStatuses {
+            version: view.seat_version,
+            position: view.position,
+            plan_hash,
+            statuses: String::from_utf8(statuses).expect("the bytes of statuses are ASCII"),
+            availability: view.availability.clone(),
+        };
+        Ok(Some((view, statuses)))
+    }
+
+    fn saw(&self, position: Option<crate::Position>) {
+        if let Some(position) = position {
+            self.inner.checkpoints.raise(Projection::Events, position);
+        }
+    }
+}
+
+fn set_status(id: EventId, statuses: &mut [u8], index: i64, status: &str) -> Result<(), ReadError> {
+    let damaged = || ReadError::Damaged { table: "rm_seats", what: format!("seat {index} of {id} is {status:?}") };
+    let &[byte] = status.as_bytes() else { return Err(damaged()) };
+    SeatStatus::from_byte(byte).ok_or_else(damaged)?;
+    *usize::try_from(index).ok().and_then(|index| statuses.get_mut(index)).ok_or_else(damaged)? = byte;
+    Ok(())
+}

@@ -1,0 +1,143 @@
+//! The projections by name, and up to where each is complete.
+//!
+//! A projection's rows and its checkpoint move in one transaction, by compare-and-set of the checkpoint. So a checkpoint read
+//! together with rows says what they contain, a redelivered domain event finds the checkpoint beyond it, and of two processes
+//! that project the same one loses and looks again.
+
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Mutex, watch};
+
+use crate::{Position, ReadError, store::ReadStore};
+
+/// The one shard of today.
+pub(crate) const SHARD: i64 = 0;
+/// How often a checkpoint is looked up in the store while somebody waits for it that this process does not move itself. Between
+/// the 5 ms that nobody feels and the load of a query.
+const POLL_INTERVAL: Duration = Duration::from_millis(7);
+
+/// What is projected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Projection {
+    /// Shows, what is left of them, and their seats.
+    Events,
+    /// Bookings.
+    Bookings,
+}
+
+impl Projection {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Events, Self::Bookings];
+
+    /// The name in tables, logs and commands.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Events => "events",
+            Self::Bookings => "bookings",
+        }
+    }
+}
+
+impl std::fmt::Display for Projection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The checkpoints as far as this process knows them. They only rise.
+#[derive(Debug)]
+pub(crate) struct Checkpoints {
+    known: watch::Sender<[Position; Projection::ALL.len()]>,
+    /// When the store was last asked; locked while it is being asked, so that any number who wait ask once.
+    last_poll: Mutex<Option<Instant>>,
+}
+
+impl Checkpoints {
+    pub(crate) fn new() -> Self {
+        Self { known: watch::Sender::new([0; Projection::ALL.len()]), last_poll: Mutex::new(None) }
+    }
+
+    pub(crate) fn raise(&self, projection: Projection, position: Position) {
+        self.known.send_if_modified(|known| {
+            let known = &mut known[projection as usize];
+            let rises = position > *known;
+            *known = (*known).max(position);
+            rises
+        });
+    }
+
+    fn least(&self) -> Position {
+        self.known.borrow().iter().copied().min().unwrap_or(0)
+    }
+}
+
+/// The active checkpoints of all projections.
+const READ_CHECKPOINTS: &str = "\
+    SELECT c.name, c.position
+    FROM projection_checkpoints c JOIN projections p ON p.name = c.name AND p.active_version = c.version
+    WHERE c.shard = ?";
+
+impl ReadStore {
+    /// Up to where everything here is complete: the least checkpoint of the active projections, read from the store.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn checkpoint(&self) -> Result<Position, ReadError> {
+        let rows = self.inner.pools.reader().await?.rows(READ_CHECKPOINTS, vec![SHARD.into()]).await?;
+        let mut least = None;
+        for row in rows {
+            let (name, position) = (row.text(0)?, row.int(1)?);
+            if let Some(projection) = Projection::ALL.into_iter().find(|p| p.name() == name) {
+                self.inner.checkpoints.raise(projection, position);
+                least = Some(least.map_or(position, |least: Position| least.min(position)));
+            }
+        }
+        least.ok_or_else(|| ReadError::Damaged { table: "projection_checkpoints", what: "it has no row".into() })
+    }
+
+    /// The least checkpoint of the active projections that this process has seen. Costs nothing and may be late.
+    #[must_use]
+    pub fn known_checkpoint(&self) -> Position {
+        self.inner.checkpoints.least()
+    }
+
+    /// Waits until [`ReadStore::checkpoint`] has reached a position; false when that takes longer than `timeout`. A projector in this
+    /// process wakes it; else the store is asked every few milliseconds, once for all who wait.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn wait_for(&self, position: Position, timeout: Duration) -> Result<bool, ReadError> {
+        let checkpoints = &self.inner.checkpoints;
+        let deadline = tokio::time::Instant::now() + timeout;
+        let mut changes = checkpoints.known.subscribe();
+        loop {
+            changes.mark_unchanged();
+            if checkpoints.least() >= position {
+                return Ok(true);
+            }
+            self.poll_checkpoint().await?;
+            if checkpoints.least() >= position {
+                return Ok(true);
+            }
+            let now = tokio::time::Instant::now();
+            if now >= deadline {
+                return Ok(false);
+            }
+            tokio::select! {
+                // The sender lives in the store, so it cannot be gone.
+                _ = changes.changed() => {}
+                () = tokio::time::sleep_until(deadline.min(now + POLL_INTERVAL)) => {}
+            }
+        }
+    }
+
+    async fn poll_checkpoint(&self) -> Result<(), ReadError> {
+        let mut last_poll = self.inner.checkpoints.last_poll.lock().await;
+        if last_poll.is_none_or(|at| at.elapsed() >= POLL_INTERVAL) {
+            self.checkpoint().await?;
+            *last_poll = Some(Instant::now());
+        }
+        Ok(())
+    }
+}
