@@ -16,10 +16,8 @@ pub const FIRST_PAYMENT_CHECK_DELAY_SECONDS: i64 = 15;
 
 fn take(places: &Places, holder: Holder) -> Vec<ClaimChange> {
     let event = places.event_id;
-    let seats = places
-        .seat_ids
-        .iter()
-        .map(|seat| ClaimChange::Take { resource: Resource::Seat(event, seat.clone()), holder });
+    let seats =
+        places.seat_ids.iter().map(|seat| ClaimChange::Take { resource: Resource::Seat(event, seat.clone()), holder });
     let quotas = places.quotas.iter().map(|(quota, amount)| ClaimChange::Use {
         resource: Resource::Quota(event, *quota),
         amount: *amount,
@@ -43,8 +41,7 @@ fn give_back(places: &Places, holder: Holder) -> Vec<ClaimChange> {
         .quotas
         .iter()
         .map(|(quota, amount)| ClaimChange::Return { resource: Resource::Quota(event, *quota), amount: *amount });
-    let person =
-        ClaimChange::Return { resource: Resource::Person(event, places.person.clone()), amount: places.count };
+    let person = ClaimChange::Return { resource: Resource::Person(event, places.person.clone()), amount: places.count };
     seats.chain(quotas).chain([person]).collect()
 }
 
@@ -53,12 +50,8 @@ pub fn claims_of(event: &BookingDomainEvent, stream: Uuid) -> Vec<ClaimChange> {
     let holder = Holder::Booking(BookingId(stream));
     match event {
         BookingDomainEvent::BookingPlaced(placed) => {
-            let places = Places::of(
-                placed.event_id,
-                &placed.lines,
-                placed.person.clone(),
-                placed.max_per_person.map(i64::from),
-            );
+            let places =
+                Places::of(placed.event_id, &placed.lines, placed.person.clone(), placed.max_per_person.map(i64::from));
             let mut claims = take(&places, holder);
             claims.push(ClaimChange::Take { resource: Resource::BookingCode(placed.code.replace('-', "")), holder });
             claims
@@ -72,7 +65,8 @@ pub fn claims_of(event: &BookingDomainEvent, stream: Uuid) -> Vec<ClaimChange> {
 
 /// A hold ends; a recorded attempt has to be sent, and looked up once it should be over; a refund has to be sent.
 pub fn timers_of(event: &BookingDomainEvent, stream: Uuid, recorded_at: DateTime<Utc>) -> Vec<Timer> {
-    let timer = |kind, subject, due_at| Timer { kind, stream: StreamId::new(StreamType::Booking, stream), subject, due_at };
+    let timer =
+        |kind, subject, due_at| Timer { kind, stream: StreamId::new(StreamType::Booking, stream), subject, due_at };
     match event {
         BookingDomainEvent::BookingPlaced(placed) => vec![timer(TimerKind::HoldEnds, stream, placed.hold_expires_at)],
         BookingDomainEvent::PaymentCreated(created) => vec![

@@ -94,7 +94,9 @@ mod tests {
 
     #[test]
     fn what_looks_alike_is_not_a_code() {
-        for text in ["", "K7QF-2MX", "K7QF-2MXDD", "K7QF-2MX0", "K7QF-2MXO", "K7QF-2MX1", "K7QF-2MXI", "K7QF_2MXD", "Kÿ7F-2MXD"] {
+        for text in
+            ["", "K7QF-2MX", "K7QF-2MXDD", "K7QF-2MX0", "K7QF-2MXO", "K7QF-2MX1", "K7QF-2MXI", "K7QF_2MXD", "Kÿ7F-2MXD"]
+        {
             assert_eq!(BookingCode::parse(text), Err(NotABookingCode), "{text}");
         }
         assert_eq!(BookingCode::parse("k7qf-2mxd").map(|code| code.to_string()), Ok("K7QF-2MXD".to_owned()));
@@ -102,8 +104,9 @@ mod tests {
 
     #[test]
     fn codes_spread_over_the_whole_alphabet() {
-        let codes: std::collections::BTreeSet<String> =
-            (0..10_000).map(|n: u64| BookingCode::from_random(n.wrapping_mul(0x9E37_79B9_7F4A_7C15)).to_string()).collect();
+        let codes: std::collections::BTreeSet<String> = (0..10_000)
+            .map(|n: u64| BookingCode::from_random(n.wrapping_mul(0x9E37_79B9_7F4A_7C15)).to_string())
+            .collect();
         assert_eq!(codes.len(), 10_000);
         let used: std::collections::BTreeSet<char> = codes.iter().flat_map(|code| code.chars()).collect();
         assert_eq!(used.len(), CODE_ALPHABET.len() + 1, "all 30 and the hyphen");

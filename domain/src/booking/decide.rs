@@ -11,8 +11,8 @@ use super::{
     command::{BookingCommand, CancelBooking, Canceller, MAX_PAYMENTS, PlaceBooking, StartPayment},
     error::BookingError,
     event::{
-        BookingCancelled, BookingConfirmed, BookingDomainEvent, BookingExpired, BookingPlaced, CancelledBy, IssuedTicket,
-        Line, PaymentCancelled, PaymentCreated, PaymentPending,
+        BookingCancelled, BookingConfirmed, BookingDomainEvent, BookingExpired, BookingPlaced, CancelledBy,
+        IssuedTicket, Line, PaymentCancelled, PaymentCreated, PaymentPending,
     },
     settle,
     state::{Booking, BookingStatus, PaymentStatus, Purchase},
@@ -120,7 +120,8 @@ fn check_lines(placed: &BookingPlaced) -> Result<(), BookingError> {
 /// One ticket a line, in the order of the lines.
 pub(super) fn check_tickets(lines: &[Line], tickets: &[IssuedTicket]) -> Result<(), BookingError> {
     let matches = |(line, ticket): (&Line, &IssuedTicket)| {
-        (line.ticket_id, line.ticket_type_id, &line.seat_id) == (ticket.ticket_id, ticket.ticket_type_id, &ticket.seat_id)
+        (line.ticket_id, line.ticket_type_id, &line.seat_id)
+            == (ticket.ticket_id, ticket.ticket_type_id, &ticket.seat_id)
     };
     if lines.len() == tickets.len() && lines.iter().zip(tickets).all(matches) {
         Ok(())

@@ -65,8 +65,8 @@ pub struct Line {
     pub ticket_id: TicketId,
     /// What was bought.
     pub ticket_type_id: TicketTypeId,
-    /// Which seat; `None` for general admission.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Which seat; `None` for general admission, and then written as `null`, since readers outside look the field up.
+    #[serde(default)]
     pub seat_id: Option<SeatId>,
     /// Section, row and number as a person reads them.
     #[serde(default, skip_serializing_if = "Option::is_none")]

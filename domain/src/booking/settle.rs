@@ -48,7 +48,8 @@ pub(super) fn success(purchase: &Purchase, success: RecordSuccess) -> Decision {
     let succeeded = PaymentSucceeded { payment_id, gateway_reference, amount };
     let buys: BookingDomainEvent = match purchase.status {
         BookingStatus::Held if show_open => {
-            BookingConfirmed { event_id: purchase.event_id, tickets: tickets.clone(), payment_id: Some(payment_id) }.into()
+            BookingConfirmed { event_id: purchase.event_id, tickets: tickets.clone(), payment_id: Some(payment_id) }
+                .into()
         }
         BookingStatus::Expired if show_open && reinstate => {
             BookingReinstated { taken: purchase.places(), tickets: tickets.clone(), payment_id }.into()
@@ -73,8 +74,12 @@ const fn too_late(status: BookingStatus, show_open: bool) -> &'static str {
     match status {
         BookingStatus::Confirmed => "the booking was paid already",
         BookingStatus::Cancelled | BookingStatus::Refunded => "the booking was cancelled before the payment came",
-        BookingStatus::Held | BookingStatus::Expired if !show_open => "the event was cancelled or over before the payment came",
-        BookingStatus::Held | BookingStatus::Expired => "the payment came after the hold ran out, and its places were taken",
+        BookingStatus::Held | BookingStatus::Expired if !show_open => {
+            "the event was cancelled or over before the payment came"
+        }
+        BookingStatus::Held | BookingStatus::Expired => {
+            "the payment came after the hold ran out, and its places were taken"
+        }
     }
 }
 
@@ -97,8 +102,7 @@ pub(super) fn abandonment(purchase: &Purchase, payment_id: PaymentId) -> Decisio
 /// An attempt ended without money: the hold stays for another try, or ends at once where the show says so.
 fn release(purchase: &Purchase, ended: BookingDomainEvent) -> Vec<BookingDomainEvent> {
     if purchase.release_on_decline && purchase.status == BookingStatus::Held {
-        let cancelled =
-            BookingCancelled { by: CancelledBy::Decline, reason: None, released: purchase.places() };
+        let cancelled = BookingCancelled { by: CancelledBy::Decline, reason: None, released: purchase.places() };
         return vec![ended, cancelled.into()];
     }
     vec![ended]
@@ -166,7 +170,8 @@ pub(super) fn refund_failure(purchase: &Purchase, refund_id: RefundId, reason: S
 
 /// Whether money came and all of it went back, `also` being a refund that succeeds now.
 pub(super) fn is_all_back(purchase: &Purchase, also: Option<&Refund>) -> bool {
-    let received: i64 = purchase.payments.iter().filter_map(|payment| payment.received).map(|money| money.minor()).sum();
+    let received: i64 =
+        purchase.payments.iter().filter_map(|payment| payment.received).map(|money| money.minor()).sum();
     received > 0 && back_minor(purchase, also) >= received
 }
 

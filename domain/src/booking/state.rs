@@ -212,8 +212,7 @@ impl Purchase {
             && back > 0
         {
             let received = payment.received.as_ref().map_or(0, Money::minor);
-            payment.status =
-                if back >= received { PaymentStatus::Refunded } else { PaymentStatus::PartiallyRefunded };
+            payment.status = if back >= received { PaymentStatus::Refunded } else { PaymentStatus::PartiallyRefunded };
         }
     }
 }
@@ -292,7 +291,7 @@ impl Booking {
             E::PaymentSucceeded(succeeded) => attempt(purchase, succeeded.payment_id, &|payment| {
                 payment.status = PaymentStatus::Succeeded;
                 payment.gateway_reference = Some(succeeded.gateway_reference.clone());
-                payment.received = Some(succeeded.amount.clone());
+                payment.received = Some(succeeded.amount);
                 // A success may follow a decline; then there is nothing to give a reason for.
                 payment.reason = None;
             }),
@@ -309,7 +308,7 @@ impl Booking {
             E::PaymentHeldForReview(review) => attempt(purchase, review.payment_id, &|payment| {
                 payment.status = PaymentStatus::Review;
                 payment.gateway_reference = Some(review.gateway_reference.clone());
-                payment.received = Some(review.received.clone());
+                payment.received = Some(review.received);
                 payment.reason = Some(review.reason.clone());
             }),
             E::RefundRequested(requested) => purchase.refunds.push(Refund {

@@ -51,7 +51,8 @@ pub fn claims_of(event: &EventDomainEvent, stream: Uuid) -> Vec<ClaimChange> {
 /// A show with a date ends; a cancelled one has bookings to end. A date that moved sets a new timer, and the old one finds
 /// nothing to do.
 pub fn timers_of(event: &EventDomainEvent, stream: Uuid, recorded_at: DateTime<Utc>) -> Vec<Timer> {
-    let timer = |kind, due_at| Timer { kind, stream: StreamId::new(StreamType::Event, stream), subject: stream, due_at };
+    let timer =
+        |kind, due_at| Timer { kind, stream: StreamId::new(StreamType::Event, stream), subject: stream, due_at };
     let ends = |starts: Option<VenueTime>, ends: Option<VenueTime>| -> Vec<Timer> {
         let over = ends
             .map(|end| end.instant)

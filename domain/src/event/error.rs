@@ -53,7 +53,9 @@ pub enum EventError {
         sales_end: DateTime<Utc>,
     },
     /// The sale has no end of its own and would begin when the show has begun. Input: `salesStart`.
-    #[error("the sale would begin at {sales_start}, but without an end of its own it ends when the event begins, at {starts_at}")]
+    #[error(
+        "the sale would begin at {sales_start}, but without an end of its own it ends when the event begins, at {starts_at}"
+    )]
     SaleStartsAfterShow {
         /// The sale's beginning that was to count.
         sales_start: DateTime<Utc>,

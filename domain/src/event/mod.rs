@@ -7,7 +7,10 @@ mod claims;
 pub mod command;
 mod decide;
 pub mod error;
-#[expect(clippy::module_inception, reason = "each aggregate's folder has the same files, and this one's name is the field's word")]
+#[expect(
+    clippy::module_inception,
+    reason = "each aggregate's folder has the same files, and this one's name is the field's word"
+)]
 pub mod event;
 pub mod sale;
 pub mod state;

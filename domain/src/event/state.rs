@@ -7,7 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::event::{
-    DEFAULT_DURATION_HOURS, EventCategory, EventChanged, EventDomainEvent, PlanSummary, Quota, TicketType, Venue, VenueTime,
+    DEFAULT_DURATION_HOURS, EventCategory, EventChanged, EventDomainEvent, PlanSummary, Quota, TicketType, Venue,
+    VenueTime,
 };
 use crate::{
     ids::{OrganizerId, QuotaId, SeatId, TicketTypeId},

@@ -1,0 +1,255 @@
+//! Random histories of a Booking: whatever buyer, timer, gateway and organiser do in whatever order, these hold.
+
+use std::collections::BTreeMap;
+
+use chrono::Duration;
+use proptest::{collection::vec, prelude::*, sample::select};
+use tickiz_domain::{
+    booking::{
+        Booking, BookingCommand, BookingDomainEvent, BookingError, BookingPlaced, BookingStatus, CancelBooking,
+        Canceller, PaymentMethod, PaymentStatus, PlaceBooking, Purchase, RecordSuccess, RefundStatus, StartPayment,
+    },
+    claim::{ClaimChange, Holder, Resource},
+    ids::{PaymentId, RefundId},
+    money::Money,
+    stored::StoredEvent,
+};
+use uuid::Uuid;
+
+use crate::{
+    examples::{booking_placed, tickets},
+    support::{handle, id, now, vnd},
+};
+
+/// The booking's stream.
+const BOOKING: Uuid = Uuid::from_u128(0xb0);
+
+/// What somebody does; attempts and refunds by their place, so that most are there.
+#[derive(Clone, Debug)]
+enum Step {
+    Expire { minutes: i64 },
+    Cancel { show_started: bool },
+    CancelWithShow,
+    Start { method: PaymentMethod, minutes: i64, show_open: bool },
+    Pending { attempt: usize },
+    Success { attempt: usize, right_sum: bool, reinstate: bool, show_open: bool },
+    Decline { attempt: usize },
+    Abandon { attempt: usize },
+    RunOut { attempt: usize },
+    RefundSuccess { refund: usize },
+    RefundFailure { refund: usize },
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let attempt = || 0_usize..4;
+    let methods = vec![PaymentMethod::Sandbox, PaymentMethod::Stripe, PaymentMethod::Vnpay];
+    prop_oneof![
+        2 => (0_i64..30).prop_map(|minutes| Step::Expire { minutes }),
+        2 => any::<bool>().prop_map(|show_started| Step::Cancel { show_started }),
+        1 => Just(Step::CancelWithShow),
+        6 => (select(methods), 0_i64..12, prop::bool::weighted(0.9))
+            .prop_map(|(method, minutes, show_open)| Step::Start { method, minutes, show_open }),
+        3 => attempt().prop_map(|attempt| Step::Pending { attempt }),
+        6 => (attempt(), prop::bool::weighted(0.9), any::<bool>(), prop::bool::weighted(0.8)).prop_map(
+            |(attempt, right_sum, reinstate, show_open)| Step::Success { attempt, right_sum, reinstate, show_open }
+        ),
+        1 => attempt().prop_map(|attempt| Step::Decline { attempt }),
+        1 => attempt().prop_map(|attempt| Step::Abandon { attempt }),
+        1 => attempt().prop_map(|attempt| Step::RunOut { attempt }),
+        4 => (0_usize..3).prop_map(|refund| Step::RefundSuccess { refund }),
+        1 => (0_usize..3).prop_map(|refund| Step::RefundFailure { refund }),
+    ]
+}
+
+fn command(step: &Step, purchase: &Purchase) -> BookingCommand {
+    let attempt =
+        |place: usize| purchase.payments.get(place).map_or_else(|| id::<PaymentId>(0xff), |payment| payment.id);
+    let refund = |place: usize| purchase.refunds.get(place).map_or_else(|| id::<RefundId>(0xff), |refund| refund.id);
+    let gateway_reference = "sbx_1".to_owned();
+    match *step {
+        Step::Expire { minutes } => BookingCommand::Expire { now: now() + Duration::minutes(minutes) },
+        Step::Cancel { show_started } => {
+            BookingCommand::Cancel(Box::new(CancelBooking { by: Canceller::Buyer, reason: None, show_started }))
+        }
+        Step::CancelWithShow => BookingCommand::CancelWithShow,
+        Step::Start { method, minutes, show_open } => BookingCommand::StartPayment(Box::new(StartPayment {
+            payment_id: id(0x100 + purchase.payments.len() as u128),
+            method,
+            return_url: None,
+            pay_until: purchase.hold_expires_at,
+            show_open,
+            now: now() + Duration::minutes(minutes),
+        })),
+        Step::Pending { attempt: of } => {
+            let redirect_url = Some("https://pay.example".to_owned());
+            BookingCommand::RecordPending { payment_id: attempt(of), gateway_reference, redirect_url }
+        }
+        Step::Success { attempt: of, right_sum, reinstate, show_open } => {
+            let amount = if right_sum { purchase.total } else { vnd(1) };
+            let (payment_id, tickets) = (attempt(of), tickets());
+            let success = RecordSuccess { payment_id, gateway_reference, amount, tickets, reinstate, show_open };
+            BookingCommand::RecordSuccess(Box::new(success))
+        }
+        Step::Decline { attempt: of } => {
+            BookingCommand::RecordDecline { payment_id: attempt(of), reason: "no".to_owned() }
+        }
+        Step::Abandon { attempt: of } => BookingCommand::RecordAbandonment { payment_id: attempt(of) },
+        Step::RunOut { attempt: of } => BookingCommand::RecordPaymentExpiry { payment_id: attempt(of) },
+        Step::RefundSuccess { refund: of } => {
+            BookingCommand::RecordRefundSuccess { refund_id: refund(of), gateway_reference }
+        }
+        Step::RefundFailure { refund: of } => {
+            BookingCommand::RecordRefundFailure { refund_id: refund(of), reason: "no".to_owned() }
+        }
+    }
+}
+
+/// What the booking has by its claims alone, its code aside, which it keeps for ever.
+#[derive(Debug, Default, PartialEq)]
+struct Claimed {
+    seats: BTreeMap<Resource, Holder>,
+    used: BTreeMap<Resource, i64>,
+}
+
+impl Claimed {
+    fn apply(&mut self, change: ClaimChange) {
+        match change {
+            ClaimChange::Take { resource: Resource::BookingCode(_), .. } => {}
+            ClaimChange::Take { resource, holder } => {
+                assert_eq!(self.seats.insert(resource, holder), None, "nobody takes what he has already");
+            }
+            ClaimChange::Release { resource, holder } => {
+                assert_eq!(self.seats.remove(&resource), Some(holder), "nobody gives back what he has not");
+            }
+            ClaimChange::Use { resource, amount, .. } => {
+                assert!(amount >= 1);
+                *self.used.entry(resource).or_default() += amount;
+            }
+            ClaimChange::Return { resource, amount } => {
+                let used = self.used.get_mut(&resource).expect("what is given back was used");
+                *used -= amount;
+                assert!(*used >= 0, "nobody gives back more than he used");
+                if *used == 0 {
+                    self.used.remove(&resource);
+                }
+            }
+            ClaimChange::SetLimit { .. } => panic!("a booking sets no limit"),
+        }
+    }
+
+    /// What a booking in this state is to have.
+    fn of(purchase: &Purchase) -> Self {
+        let mut claimed = Self::default();
+        if matches!(purchase.status, BookingStatus::Held | BookingStatus::Confirmed) {
+            let places = purchase.places();
+            let holder = Holder::Booking(BOOKING.into());
+            claimed.seats =
+                places.seat_ids.iter().map(|seat| (Resource::Seat(places.event_id, seat.clone()), holder)).collect();
+            claimed.used =
+                places.quotas.iter().map(|(quota, n)| (Resource::Quota(places.event_id, *quota), *n)).collect();
+            claimed.used.insert(Resource::Person(places.event_id, places.person), places.count);
+        }
+        claimed
+    }
+}
+
+/// P12 and the promise that a booking's status changes by six domain events and by nothing else.
+fn check_transition(before: BookingStatus, event: &BookingDomainEvent, after: BookingStatus) {
+    use BookingDomainEvent as E;
+    use BookingStatus as S;
+    let expected = match (event, before) {
+        (E::BookingConfirmed(_), S::Held) | (E::BookingReinstated(_), S::Expired) => S::Confirmed,
+        (E::BookingExpired(_), S::Held) => S::Expired,
+        (E::BookingCancelled(_), S::Held | S::Confirmed) => S::Cancelled,
+        (E::BookingRefunded(_), S::Cancelled) => S::Refunded,
+        (
+            E::BookingPlaced(_)
+            | E::BookingConfirmed(_)
+            | E::BookingReinstated(_)
+            | E::BookingExpired(_)
+            | E::BookingCancelled(_)
+            | E::BookingRefunded(_),
+            _,
+        ) => panic!("{} of a booking that is {before:?}", event.type_name()),
+        _ => before,
+    };
+    assert_eq!(after, expected, "{} of a booking that is {before:?}", event.type_name());
+}
+
+/// P4, and what holds between a booking and its attempts.
+fn check_money(purchase: &Purchase) {
+    let open = purchase.payments.iter().filter(|payment| payment.status.is_open()).count();
+    assert!(open <= 1, "a buyer can pay by one attempt at a time");
+    assert!(open == 0 || matches!(purchase.status, BookingStatus::Held | BookingStatus::Expired), "nothing to pay");
+    let minor = |status: RefundStatus, of: PaymentId| -> i64 {
+        let refunds = purchase.refunds.iter().filter(|refund| refund.payment_id == of && refund.status == status);
+        refunds.map(|refund| refund.amount.minor()).sum()
+    };
+    let mut kept = 0;
+    for payment in &purchase.payments {
+        let received = payment.received.as_ref().map_or(0, Money::minor);
+        let back = minor(RefundStatus::Succeeded, payment.id);
+        assert!(back + minor(RefundStatus::Requested, payment.id) <= received, "no more goes back than came");
+        if payment.status != PaymentStatus::Review {
+            assert!(received == 0 || received == payment.amount.minor());
+            kept += purchase.refundable_minor(payment);
+        }
+    }
+    let sells = purchase.status == BookingStatus::Confirmed;
+    let due = if sells { purchase.total.minor() } else { 0 };
+    let failed = purchase.refunds.iter().any(|refund| refund.status == RefundStatus::Failed);
+    assert!(kept == due || (failed && kept > due), "{kept} kept, {due} due, in {:?}", purchase.status);
+    assert!(!sells || purchase.tickets.len() == purchase.lines.len(), "each line has its ticket");
+}
+
+fn place(free: bool, release_on_decline: bool) -> BookingCommand {
+    let mut placed = BookingPlaced { release_on_decline, ..booking_placed() };
+    if free {
+        placed.total = vnd(0);
+        placed.lines.iter_mut().for_each(|line| line.price = vnd(0));
+    }
+    BookingCommand::Place(Box::new(PlaceBooking { placed, free_tickets: free.then(tickets), now: now() }))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn every_history_of_a_booking_keeps_its_invariants(
+        free in prop::bool::weighted(0.1), release_on_decline: bool, steps in vec(step(), 1..40),
+    ) {
+        let mut booking = Booking::default();
+        let mut history = handle(&mut booking, place(free, release_on_decline)).unwrap();
+        let mut walked = Booking::default();
+        let mut claimed = Claimed::default();
+        for event in history.clone() {
+            event.claims(BOOKING).into_iter().for_each(|change| claimed.apply(change));
+            walked.fold(event);
+        }
+        for step in &steps {
+            let command = command(step, booking.0.as_ref().unwrap());
+            let recorded = match handle(&mut booking, command) {
+                Ok(recorded) => recorded,
+                Err(BookingError::Malformed(what)) => panic!("{step:?}: {what}"),
+                Err(_) => continue,
+            };
+            for event in recorded {
+                let before = walked.0.as_ref().unwrap().status;
+                event.claims(BOOKING).into_iter().for_each(|change| claimed.apply(change));
+                let decoded = BookingDomainEvent::decode(event.type_name(), event.version(), &event.payload()).unwrap();
+                prop_assert_eq!(&decoded, &event, "what is stored is what was said");
+                walked.fold(decoded);
+                check_transition(before, &event, walked.0.as_ref().unwrap().status);
+                history.push(event);
+            }
+            let purchase = booking.0.as_ref().unwrap();
+            prop_assert_eq!(&claimed, &Claimed::of(purchase), "what is claimed is what the booking has");
+            check_money(purchase);
+        }
+        let mut folded = Booking::default();
+        history.into_iter().for_each(|event| folded.fold(event));
+        prop_assert_eq!(&folded, &booking, "the history folds to the aggregate");
+        let snapshot = serde_json::to_vec(&booking).unwrap();
+        prop_assert_eq!(serde_json::from_slice::<Booking>(&snapshot).unwrap(), booking, "a snapshot is the aggregate");
+    }
+}

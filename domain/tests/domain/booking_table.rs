@@ -1,0 +1,195 @@
+//! Every cell of the Booking's state × command table. The states are reached by commands alone.
+
+use chrono::Duration;
+use tickiz_domain::{
+    booking::{
+        Booking, BookingCommand, BookingPlaced, CancelBooking, Canceller, PaymentMethod, PlaceBooking, RecordSuccess,
+        StartPayment,
+    },
+    ids::{PaymentId, RefundId},
+    money::Money,
+};
+
+use crate::{
+    examples::{ATTEMPT, EARLIER_ATTEMPT, booking_placed, tickets},
+    support::{handle, id, now, vnd},
+    table::{Outcome, cells},
+};
+
+const STATES: [&str; 11] =
+    ["none", "held", "started", "paying", "confirmed", "free", "expired", "late", "cancelled", "returning", "refunded"];
+
+/// What the show of a booking says, and whether the booking is free.
+#[derive(Clone, Copy, Default)]
+struct Terms {
+    free: bool,
+    release_on_decline: bool,
+}
+
+fn place(terms: Terms) -> BookingCommand {
+    let mut placed = BookingPlaced { release_on_decline: terms.release_on_decline, ..booking_placed() };
+    if terms.free {
+        placed.total = vnd(0);
+        placed.lines.iter_mut().for_each(|line| line.price = vnd(0));
+    }
+    let free_tickets = terms.free.then(tickets);
+    BookingCommand::Place(Box::new(PlaceBooking { placed, free_tickets, now: now() }))
+}
+
+fn cancel(show_started: bool) -> BookingCommand {
+    BookingCommand::Cancel(Box::new(CancelBooking { by: Canceller::Buyer, reason: None, show_started }))
+}
+
+fn start(payment_id: u128, method: PaymentMethod) -> StartPayment {
+    StartPayment {
+        payment_id: id(payment_id),
+        method,
+        return_url: None,
+        pay_until: now() + Duration::minutes(10),
+        show_open: true,
+        now: now() + Duration::minutes(1),
+    }
+}
+
+fn success(payment_id: u128) -> RecordSuccess {
+    RecordSuccess {
+        payment_id: id(payment_id),
+        gateway_reference: "sbx_1".to_owned(),
+        amount: vnd(1_650_000),
+        tickets: tickets(),
+        reinstate: true,
+        show_open: true,
+    }
+}
+
+fn record(success: RecordSuccess) -> BookingCommand {
+    BookingCommand::RecordSuccess(Box::new(success))
+}
+
+fn pending() -> BookingCommand {
+    let gateway_reference = "sbx_1".to_owned();
+    BookingCommand::RecordPending { payment_id: id(ATTEMPT), gateway_reference, redirect_url: None }
+}
+
+fn refunded(refund_id: RefundId) -> BookingCommand {
+    BookingCommand::RecordRefundSuccess { refund_id, gateway_reference: "sbxr_1".to_owned() }
+}
+
+fn send(booking: &mut Booking, command: BookingCommand) {
+    let said = format!("{command:?}");
+    let recorded = handle(booking, command).unwrap_or_else(|error| panic!("{said}: {error}"));
+    assert!(!recorded.is_empty(), "{said} had nothing to do");
+}
+
+/// The booking's only refund, or one that there is not.
+fn refund_of(booking: &Booking) -> RefundId {
+    booking.0.iter().flat_map(|purchase| &purchase.refunds).map(|refund| refund.id).next().unwrap_or(id(0xff))
+}
+
+fn in_state(state: &str, terms: Terms) -> Booking {
+    let mut booking = Booking::default();
+    let steps: &[&str] = match state {
+        "none" => &[],
+        "held" | "free" => &["place"],
+        "started" => &["place", "start"],
+        "paying" => &["place", "start", "pending"],
+        "confirmed" => &["place", "start", "pending", "pay"],
+        "expired" => &["place", "start", "pending", "expire"],
+        "late" => &["place", "start", "pending", "expire", "pay late"],
+        "cancelled" => &["place", "start", "pending", "cancel"],
+        "returning" => &["place", "start", "pending", "pay", "cancel"],
+        "refunded" => &["place", "start", "pending", "pay", "cancel", "refund"],
+        _ => panic!("unknown state {state}"),
+    };
+    for step in steps {
+        match *step {
+            "place" => send(&mut booking, place(Terms { free: state == "free", ..terms })),
+            "start" => {
+                for (attempt, method) in [(EARLIER_ATTEMPT, PaymentMethod::Stripe), (ATTEMPT, PaymentMethod::Sandbox)] {
+                    send(&mut booking, BookingCommand::StartPayment(Box::new(start(attempt, method))));
+                }
+            }
+            "pending" => send(&mut booking, pending()),
+            "pay" => send(&mut booking, record(success(ATTEMPT))),
+            "pay late" => send(&mut booking, record(RecordSuccess { reinstate: false, ..success(ATTEMPT) })),
+            "expire" => send(&mut booking, BookingCommand::Expire { now: booking_placed().hold_expires_at }),
+            "cancel" => send(&mut booking, cancel(false)),
+            "refund" => {
+                let refund = refund_of(&booking);
+                send(&mut booking, refunded(refund));
+            }
+            _ => panic!("unknown step {step}"),
+        }
+    }
+    booking
+}
+
+/// The command of a column, given the refund that it may be about.
+type Column = (&'static str, fn(RefundId) -> BookingCommand);
+
+fn wrong_sum() -> Money {
+    vnd(1_649_999)
+}
+
+fn start_with(change: impl Fn(&mut StartPayment)) -> BookingCommand {
+    let mut start = start(0xa3, PaymentMethod::Sandbox);
+    change(&mut start);
+    BookingCommand::StartPayment(Box::new(start))
+}
+
+fn payment() -> PaymentId {
+    id(ATTEMPT)
+}
+
+const COLUMNS: [Column; 28] = [
+    ("Place", |_| place(Terms::default())),
+    ("Place, free", |_| place(Terms { free: true, ..Terms::default() })),
+    ("Expire, due", |_| BookingCommand::Expire { now: booking_placed().hold_expires_at }),
+    ("Expire, early", |_| BookingCommand::Expire { now: booking_placed().hold_expires_at - Duration::microseconds(1) }),
+    ("Cancel", |_| cancel(false)),
+    ("Cancel, show started", |_| cancel(true)),
+    ("CancelWithShow", |_| BookingCommand::CancelWithShow),
+    ("StartPayment", |_| start_with(|_| {})),
+    ("StartPayment, other method", |_| start_with(|start| start.method = PaymentMethod::Stripe)),
+    ("StartPayment, again", |_| start_with(|start| start.payment_id = payment())),
+    ("StartPayment, too late", |_| start_with(|start| start.now = booking_placed().hold_expires_at)),
+    ("StartPayment, show closed", |_| start_with(|start| start.show_open = false)),
+    ("RecordPending", |_| pending()),
+    ("RecordDecline", |_| decline()),
+    ("RecordDecline, releases", |_| decline()),
+    ("RecordAbandonment", |_| BookingCommand::RecordAbandonment { payment_id: payment() }),
+    ("RecordAbandonment, releases", |_| BookingCommand::RecordAbandonment { payment_id: payment() }),
+    ("RecordPaymentExpiry", |_| BookingCommand::RecordPaymentExpiry { payment_id: payment() }),
+    ("RecordPaymentExpiry, releases", |_| BookingCommand::RecordPaymentExpiry { payment_id: payment() }),
+    ("RecordSuccess", |_| record(success(ATTEMPT))),
+    ("RecordSuccess, wrong sum", |_| record(RecordSuccess { amount: wrong_sum(), ..success(ATTEMPT) })),
+    ("RecordSuccess, places lost", |_| record(RecordSuccess { reinstate: false, ..success(ATTEMPT) })),
+    ("RecordSuccess, show closed", |_| record(RecordSuccess { show_open: false, ..success(ATTEMPT) })),
+    ("RecordSuccess, earlier", |_| record(success(EARLIER_ATTEMPT))),
+    ("RecordSuccess, earlier, wrong sum", |_| {
+        record(RecordSuccess { amount: wrong_sum(), ..success(EARLIER_ATTEMPT) })
+    }),
+    ("RecordSuccess, earlier, places lost", |_| record(RecordSuccess { reinstate: false, ..success(EARLIER_ATTEMPT) })),
+    ("RecordRefundSuccess", refunded),
+    ("RecordRefundFailure", |refund_id| BookingCommand::RecordRefundFailure {
+        refund_id,
+        reason: "the account is closed".to_owned(),
+    }),
+];
+
+fn decline() -> BookingCommand {
+    BookingCommand::RecordDecline { payment_id: payment(), reason: "declined by the issuer".to_owned() }
+}
+
+#[test]
+fn every_cell_of_the_bookings_table_is_what_it_says() {
+    let names = COLUMNS.map(|(name, _)| name);
+    for cell in cells(include_str!("../../src/booking/command.rs"), &STATES, &names) {
+        let release_on_decline = cell.command.ends_with(", releases");
+        let mut booking = in_state(&cell.state, Terms { release_on_decline, ..Terms::default() });
+        let (_, column) = COLUMNS.iter().find(|(name, _)| *name == cell.command).unwrap();
+        let refund_id = refund_of(&booking);
+        let result = handle(&mut booking, column(refund_id));
+        assert_eq!(Outcome::of(&result), cell.outcome, "{} in state {}", cell.command, cell.state);
+    }
+}

@@ -1,0 +1,109 @@
+//! Every cell of the Event's state × command table. The states are reached by commands alone.
+
+use chrono::{DateTime, Duration, Utc};
+use tickiz_domain::event::{ChangeEvent, Event, EventCommand, Show, VenueTime};
+
+use crate::{
+    examples::{event_created, seat},
+    support::{afterwards, handle, now, starts, venue_time},
+    table::{Outcome, cells},
+};
+
+const STATES: [&str; 6] = ["none", "draft", "published", "postponed", "cancelled", "completed"];
+
+fn postpone(starts_at: Option<VenueTime>, ends_at: Option<VenueTime>, reason: &str) -> EventCommand {
+    EventCommand::Postpone { starts_at, ends_at, reason: reason.to_owned(), now: now() }
+}
+
+/// The commands that lead to a state. In every one but `none`, seat A-2 is blocked.
+fn history(state: &str) -> Vec<EventCommand> {
+    let draft = [
+        EventCommand::Create(Box::new(event_created())),
+        EventCommand::BlockSeats { seat_ids: vec![seat("A-2")], unknown: vec![] },
+    ];
+    let later = starts() + Duration::days(1);
+    let publish = EventCommand::Publish { now: now() };
+    let moved = postpone(Some(venue_time(later)), Some(venue_time(later + Duration::hours(3))), "storm");
+    let more: Vec<EventCommand> = match state {
+        "none" => return vec![],
+        "draft" => vec![],
+        "published" => vec![publish, moved],
+        "postponed" => vec![publish, postpone(None, None, "no hall")],
+        "cancelled" => vec![publish, EventCommand::Cancel { reason: "no hall".to_owned() }],
+        "completed" => vec![publish, EventCommand::Complete { now: afterwards() }],
+        _ => panic!("unknown state {state}"),
+    };
+    draft.into_iter().chain(more).collect()
+}
+
+fn change(change: ChangeEvent) -> EventCommand {
+    EventCommand::Change { change: Box::new(change), now: now() }
+}
+
+fn change_start(starts_at: DateTime<Utc>) -> EventCommand {
+    change(ChangeEvent { starts_at: Some(venue_time(starts_at)), ..ChangeEvent::default() })
+}
+
+/// The command of a column, for the show as it is.
+type Column = (&'static str, fn(&Show) -> EventCommand);
+
+const COLUMNS: [Column; 21] = [
+    ("Create", |_| EventCommand::Create(Box::new(event_created()))),
+    ("Publish", |_| EventCommand::Publish { now: now() }),
+    ("Publish, start is past", |show| EventCommand::Publish { now: show.starts_at.instant }),
+    ("Cancel", |_| EventCommand::Cancel { reason: "storm".to_owned() }),
+    ("Complete, over", |_| EventCommand::Complete { now: afterwards() }),
+    ("Complete, early", |show| EventCommand::Complete { now: show.over_at() - Duration::seconds(1) }),
+    ("Change", |_| change(ChangeEvent { title: Some("Another".to_owned()), ..ChangeEvent::default() })),
+    ("Change, nothing new", |show| {
+        change(ChangeEvent {
+            title: Some(show.title.clone()),
+            ends_at: show.ends_at,
+            venue: Some(show.venue.clone()),
+            max_per_person: show.max_per_person,
+            ..ChangeEvent::default()
+        })
+    }),
+    ("Change, same start", |show| change_start(show.starts_at.instant)),
+    ("Change, start is past", |_| change_start(now())),
+    ("Change, start past the end", |show| change_start(show.over_at() + Duration::hours(1))),
+    ("Postpone", |_| postpone(Some(venue_time(starts() + Duration::days(30))), None, "storm")),
+    ("Postpone, no date", |_| postpone(None, None, "storm")),
+    ("Postpone, as it is", |show| {
+        let date = (!show.postponed).then_some(show.starts_at);
+        postpone(date, show.ends_at, show.reason.as_deref().unwrap_or_default())
+    }),
+    ("Postpone, date is past", |_| postpone(Some(venue_time(now())), None, "storm")),
+    ("Postpone, end alone", |_| postpone(None, Some(venue_time(starts() + Duration::days(30))), "storm")),
+    ("BlockSeats", |_| EventCommand::BlockSeats { seat_ids: vec![seat("A-1"), seat("A-2")], unknown: vec![] }),
+    ("BlockSeats, all blocked", |_| EventCommand::BlockSeats { seat_ids: vec![seat("A-2")], unknown: vec![] }),
+    ("BlockSeats, unknown", |_| EventCommand::BlockSeats {
+        seat_ids: vec![seat("A-1"), seat("Z-9")],
+        unknown: vec![seat("Z-9")],
+    }),
+    ("UnblockSeats", |_| EventCommand::UnblockSeats { seat_ids: vec![seat("A-1"), seat("A-2")], unknown: vec![] }),
+    ("UnblockSeats, none blocked", |_| EventCommand::UnblockSeats { seat_ids: vec![seat("A-1")], unknown: vec![] }),
+];
+
+fn in_state(state: &str) -> Event {
+    let mut event = Event::default();
+    for command in history(state) {
+        let said = format!("{command:?}");
+        let recorded = handle(&mut event, command).unwrap_or_else(|error| panic!("{said}: {error}"));
+        assert_eq!(recorded.len(), 1, "{said}");
+    }
+    event
+}
+
+#[test]
+fn every_cell_of_the_events_table_is_what_it_says() {
+    let names = COLUMNS.map(|(name, _)| name);
+    for cell in cells(include_str!("../../src/event/command.rs"), &STATES, &names) {
+        let mut event = in_state(&cell.state);
+        let (_, column) = COLUMNS.iter().find(|(name, _)| *name == cell.command).unwrap();
+        // A command to a stream without a history is the one that a draft would get.
+        let show = event.0.clone().or_else(|| in_state("draft").0).unwrap();
+        let result = handle(&mut event, column(&show));
+        assert_eq!(Outcome::of(&result), cell.outcome, "{} in state {}", cell.command, cell.state);
+    }
+}
