@@ -1,7 +1,7 @@
 //! The stored shape of a domain event: an explicit type name, an integer version, a JSON document.
 //!
-//! [`domain_events!`](crate::domain_events) writes, for one aggregate, the enum of its domain events and the mapping to and from the stored shape,
-//! so that a new domain event is one line. A shape that was ever stored can be read for ever: when a document changes in a way
+//! [`domain_events!`](crate::domain_events) writes, for one aggregate, the enum of its domain events and the mapping to and
+//! from the stored shape, so that a new domain event is one line. A shape that was ever stored can be read for ever: when a document changes in a way
 //! that `serde(default)` does not cover, its version rises and an [`Upcaster`] lifts the old document to the next version.
 //! The golden examples in `schemas/` hold one document per type and version, and a test decodes all of them.
 
