@@ -102,7 +102,8 @@ impl NewEvent {
     #[must_use]
     pub fn of<E: StoredEvent>(event: &E, stream: Uuid) -> Self {
         let timed = event.clone();
-        let erases = (E::STREAM_TYPE == tickiz_domain::stream::StreamType::Person && event.type_name() == "PersonErased")
+        let erases = (E::STREAM_TYPE == tickiz_domain::stream::StreamType::Person
+            && event.type_name() == "PersonErased")
             .then_some(PersonId(stream));
         Self {
             event_type: event.type_name(),
@@ -117,7 +118,10 @@ impl NewEvent {
 
 impl fmt::Debug for NewEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("NewEvent").field("event_type", &self.event_type).field("claims", &self.claims.len()).finish_non_exhaustive()
+        f.debug_struct("NewEvent")
+            .field("event_type", &self.event_type)
+            .field("claims", &self.claims.len())
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,0 +1,443 @@
+//! The handle: what everybody else sees of the log.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use chrono::{DateTime, Utc};
+use parking_lot::Mutex;
+use tickiz_domain::{
+    claim::Resource,
+    ids::PersonId,
+    person::{PersonDomainEvent, PersonErased},
+    stored::StoredEvent,
+    stream::StreamId,
+    timer::TimerKind,
+};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    task::JoinHandle,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use uuid::Uuid;
+
+use crate::{
+    decide::check_shape,
+    feed::{Recent, poll_head},
+    migrate,
+    record::{
+        Append, AppendError, Appended, Metadata, NewEvent, Position, Receipt, Recorded, Sequence, StoreError,
+        StreamAppend,
+    },
+    runtime::{Clock, StoreClock, SystemClock},
+    sealing::{Sealer, Secrets},
+    store::{ClaimRow, LeasedTimer, LogFilter, LogStore, ReceiptKey},
+    stores::{memory::MemoryStore, mysql::MySqlStore, sqlite::SqliteStore},
+    writer::{MAX_QUEUED_APPENDS, RETRY_AFTER_MS, Waiting, Writer},
+};
+
+/// How the log is opened.
+#[derive(Clone)]
+pub struct LogOptions {
+    /// Wraps data keys, and is what all secrets come from. Without one, a key is made once and kept with the store.
+    pub master_key: Option<[u8; 32]>,
+    /// Whether the schema is brought to this version; else it is taken as it is.
+    pub migrate: bool,
+    /// The machine's clock, or a simulation's.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Default for LogOptions {
+    fn default() -> Self {
+        Self { master_key: None, migrate: true, clock: Arc::new(SystemClock) }
+    }
+}
+
+/// Why the log could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The store failed.
+    #[error("the log's store cannot be opened: {0}")]
+    Store(#[from] StoreError),
+    /// The key file beside the store cannot be read or made.
+    #[error("the master key {path}: {reason}")]
+    MasterKey {
+        /// The file.
+        path: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+struct Inner {
+    store: Arc<dyn LogStore>,
+    queue: mpsc::Sender<Waiting>,
+    recent: Arc<Recent>,
+    head: Arc<watch::Sender<Position>>,
+    clock: StoreClock,
+    secrets: Secrets,
+    background: TaskTracker,
+}
+
+/// The log. Cheap to clone.
+#[derive(Clone)]
+pub struct EventLog(Arc<Inner>);
+
+/// Owns the log's tasks.
+pub struct LogService {
+    stop: CancellationToken,
+    tasks: Mutex<Vec<JoinHandle<()>>>,
+    background: TaskTracker,
+}
+
+impl LogService {
+    /// Takes no more appends, writes what was queued, and ends the tasks.
+    pub async fn shutdown(&self) {
+        self.stop.cancel();
+        let tasks = std::mem::take(&mut *self.tasks.lock());
+        for task in tasks {
+            if let Err(error) = task.await {
+                tracing::error!(%error, "a task of the log ended badly");
+            }
+        }
+        self.background.close();
+        self.background.wait().await;
+    }
+}
+
+impl Drop for LogService {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+fn key_file(path: &Path) -> Result<[u8; 32], OpenError> {
+    let failed = |reason: String| OpenError::MasterKey { path: path.display().to_string(), reason };
+    match std::fs::read_to_string(path) {
+        Ok(text) => {
+            let key = hex::decode(text.trim()).ok().and_then(|bytes| bytes.try_into().ok());
+            key.ok_or_else(|| failed("it does not hold 64 hexadecimal digits".to_owned()))
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let mut key = [0; 32];
+            rand::fill(&mut key);
+            write_key(path, &key).map_err(|error| failed(error.to_string()))?;
+            key_file(path)
+        }
+        Err(error) => Err(failed(error.to_string())),
+    }
+}
+
+/// Whole or not at all, and never over another: a second process that makes one at the same moment finds the first.
+fn write_key(path: &Path, key: &[u8; 32]) -> std::io::Result<()> {
+    use std::{io::Write, os::unix::fs::OpenOptionsExt};
+    let beside = path.with_extension(format!("{}.new", Uuid::new_v4().simple()));
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
+    file.write_all(hex::encode(key).as_bytes())?;
+    file.sync_all()?;
+    let linked = std::fs::hard_link(&beside, path);
+    std::fs::remove_file(&beside)?;
+    match linked {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        other => other,
+    }
+}
+
+impl EventLog {
+    /// Opens the log in a SQLite file; the master key's file is beside it.
+    ///
+    /// # Errors
+    /// When the file or its key cannot be opened, or its schema is another's.
+    pub async fn open_sqlite(path: &Path, options: LogOptions) -> Result<(Self, LogService), OpenError> {
+        let master_key = match options.master_key {
+            Some(key) => key,
+            None => key_file(&path.with_file_name("master.key"))?,
+        };
+        let store = SqliteStore::open(path).await?;
+        if options.migrate {
+            migrate::sqlite(&store).await?;
+        }
+        Ok(Self::start(Arc::new(store), master_key, options.clock).await?)
+    }
+
+    /// Opens the log on MySQL or MariaDB. Without a master key one is kept in the database, so that all processes share it: good
+    /// for trying, not for production, since it lies beside what it protects.
+    ///
+    /// # Errors
+    /// When the server refuses, or its schema is another's.
+    pub async fn open_mysql(url: &str, options: LogOptions) -> Result<(Self, LogService), OpenError> {
+        let store = MySqlStore::connect_to(url).await?;
+        if options.migrate {
+            migrate::mysql(&store).await?;
+        }
+        let master_key = match options.master_key {
+            Some(key) => key,
+            None => {
+                tracing::warn!("no master key is configured; the one in the database is used");
+                let mut fresh = [0; 32];
+                rand::fill(&mut fresh);
+                store.master_key_or(&fresh).await?
+            }
+        };
+        Ok(Self::start(Arc::new(store), master_key, options.clock).await?)
+    }
+
+    /// Opens an empty log in memory.
+    ///
+    /// # Errors
+    /// None today.
+    pub async fn open_memory(options: LogOptions) -> Result<(Self, LogService), OpenError> {
+        let mut fresh = [0; 32];
+        rand::fill(&mut fresh);
+        let store = MemoryStore::new(options.clock.clone());
+        Ok(Self::start(Arc::new(store), options.master_key.unwrap_or(fresh), options.clock).await?)
+    }
+
+    /// Starts a log over a store: its writer and its head's poller.
+    ///
+    /// # Errors
+    /// When the head cannot be read.
+    pub async fn start(
+        store: Arc<dyn LogStore>,
+        master_key: [u8; 32],
+        clock: Arc<dyn Clock>,
+    ) -> Result<(Self, LogService), StoreError> {
+        let clock = StoreClock::new(clock);
+        let seen = store.head().await?;
+        clock.learn(seen.now);
+        let (queue, waiting) = mpsc::channel(MAX_QUEUED_APPENDS);
+        let head = Arc::new(watch::Sender::new(seen.position));
+        let recent = Arc::new(Recent::default());
+        let stop = CancellationToken::new();
+        let writer = Writer {
+            store: store.clone(),
+            queue: waiting,
+            recent: recent.clone(),
+            head: head.clone(),
+            clock: clock.clone(),
+            stop: stop.clone(),
+        };
+        let poller = poll_head(store.clone(), head.clone(), clock.clone(), stop.clone());
+        let background = TaskTracker::new();
+        let tasks = Mutex::new(vec![tokio::spawn(writer.run()), tokio::spawn(poller)]);
+        let secrets = Secrets::new(master_key);
+        let log = Self(Arc::new(Inner { store, queue, recent, head, clock, secrets, background: background.clone() }));
+        Ok((log, LogService { stop, tasks, background }))
+    }
+
+    /// Appends, all of it or none, and waits until it is durable.
+    ///
+    /// # Errors
+    /// Why not; [`AppendError`] says which may be tried again.
+    pub async fn append(&self, append: Append) -> Result<Appended, AppendError> {
+        check_shape(&append)?;
+        let (answer, answered) = oneshot::channel();
+        self.0.queue.try_send(Waiting { append, answer }).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => AppendError::Overloaded { retry_after_ms: RETRY_AFTER_MS },
+            mpsc::error::TrySendError::Closed(_) => AppendError::Closed,
+        })?;
+        answered.await.unwrap_or(Err(AppendError::Closed))
+    }
+
+    /// At most `limit` domain events after that position, in order and without a gap.
+    ///
+    /// # Errors
+    /// When the store fails. A gap in the log itself is an error too: nobody may read past it.
+    pub async fn read(&self, after: Position, limit: usize) -> Result<Vec<Arc<Recorded>>, StoreError> {
+        if let Some(recent) = self.0.recent.after(after, limit) {
+            return Ok(recent);
+        }
+        let events: Vec<Arc<Recorded>> = self.0.store.read(after, limit).await?.into_iter().map(Arc::new).collect();
+        for (expected, event) in (after + 1..).zip(&events) {
+            if event.position != expected {
+                let what = format!("the log has a gap: {expected} was to come, {} is there", event.position);
+                return Err(StoreError(what.into()));
+            }
+        }
+        self.0.recent.push(&events);
+        Ok(events)
+    }
+
+    /// What an auditor wants to see, in order.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn query(&self, filter: &LogFilter, limit: usize) -> Result<Vec<Recorded>, StoreError> {
+        self.0.store.query(filter, limit).await
+    }
+
+    /// A stream's domain events after that sequence, in order.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn read_stream(
+        &self,
+        stream: StreamId,
+        after: Sequence,
+        limit: usize,
+    ) -> Result<Vec<Recorded>, StoreError> {
+        self.0.store.read_stream(stream, after, limit).await
+    }
+
+    /// The last position of the log.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn head(&self) -> Result<Position, StoreError> {
+        Ok(self.0.store.head().await?.position)
+    }
+
+    /// The last position that this process has seen: its own appends at once, others' within some 20 ms.
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<Position> {
+        self.0.head.subscribe()
+    }
+
+    /// The receipt of a command that succeeded.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn receipt(&self, scope: &str, operation: &str, key: &str) -> Result<Option<Receipt>, StoreError> {
+        let name = ReceiptKey { scope: scope.to_owned(), operation: operation.to_owned(), key: key.to_owned() };
+        self.0.store.receipt(&name).await
+    }
+
+    /// All receipts.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn receipts(&self) -> Result<Vec<(ReceiptKey, Receipt)>, StoreError> {
+        self.0.store.receipts().await
+    }
+
+    /// The claims whose resource begins with `prefix`.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn claims_with_prefix(&self, prefix: &str) -> Result<Vec<ClaimRow>, StoreError> {
+        self.0.store.claims(prefix).await
+    }
+
+    /// One claim.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn claim(&self, resource: &Resource) -> Result<Option<ClaimRow>, StoreError> {
+        let name = resource.to_string();
+        Ok(self.0.store.claims(&name).await?.into_iter().find(|row| row.resource == name))
+    }
+
+    /// Due timers of these kinds, leased to the caller: nobody else gets them until the lease runs out.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn lease_timers(
+        &self,
+        kinds: &[TimerKind],
+        lease: Duration,
+        limit: usize,
+    ) -> Result<Vec<LeasedTimer>, StoreError> {
+        self.0.store.lease_timers(kinds, Uuid::new_v4(), millis(lease), limit).await
+    }
+
+    /// One timer, due or not, leased to the caller if its lease is free.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn lease_timer(
+        &self,
+        kind: TimerKind,
+        subject: Uuid,
+        lease: Duration,
+    ) -> Result<Option<LeasedTimer>, StoreError> {
+        self.0.store.lease_timer(kind, subject, Uuid::new_v4(), millis(lease)).await
+    }
+
+    /// Ends a timer that is done; whether the lease was still the caller's.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn finish_timer(&self, timer: &LeasedTimer) -> Result<bool, StoreError> {
+        self.0.store.finish_timer(timer).await
+    }
+
+    /// Gives a timer back, due again at `due_at`; whether the lease was still the caller's.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn reschedule_timer(&self, timer: &LeasedTimer, due_at: DateTime<Utc>) -> Result<bool, StoreError> {
+        self.0.store.reschedule_timer(timer, due_at).await
+    }
+
+    /// The bytes of that hash.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn attachment(&self, hash: &[u8; 32]) -> Result<Option<Arc<[u8]>>, StoreError> {
+        Ok(self.0.store.attachment(hash).await?.map(Into::into))
+    }
+
+    /// The store's clock, as this process knows it.
+    #[must_use]
+    pub fn now(&self) -> DateTime<Utc> {
+        self.0.clock.now()
+    }
+
+    /// Seals and opens what identifies a person.
+    #[must_use]
+    pub fn sealer(&self) -> Sealer {
+        Sealer::new(self.0.store.clone(), self.0.secrets.clone())
+    }
+
+    /// The secrets that come from the master key.
+    #[must_use]
+    pub fn secrets(&self) -> &Secrets {
+        &self.0.secrets
+    }
+
+    /// Erases a person: appends `PersonErased`, and his data key is deleted in the same transaction. Whether there was one.
+    ///
+    /// # Errors
+    /// Why not.
+    pub async fn erase(&self, person: PersonId) -> Result<bool, AppendError> {
+        if self.0.store.person_key(person).await?.is_none() {
+            return Ok(false);
+        }
+        let stream = StreamId::new(PersonDomainEvent::STREAM_TYPE, person.0);
+        let before = self.read_stream(stream, 0, usize::MAX).await?;
+        let event = PersonDomainEvent::from(PersonErased {});
+        let append = Append {
+            metadata: Metadata {
+                command_id: Uuid::new_v4(),
+                actor: Some("operator".to_owned()),
+                ..Metadata::default()
+            },
+            streams: vec![StreamAppend {
+                stream,
+                expected: before.last().map_or(0, |last| last.sequence),
+                events: vec![NewEvent::of(&event, person.0)],
+            }],
+            ..Append::default()
+        };
+        self.append(append).await.map(|_| true)
+    }
+
+    /// The version of the server below, such as `9.7.4`.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn server_version(&self) -> Result<String, StoreError> {
+        self.0.store.server_version().await
+    }
+
+    pub(crate) fn store(&self) -> &dyn LogStore {
+        &*self.0.store
+    }
+
+    /// A task that the service waits for at its end.
+    pub(crate) fn background(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.0.background.spawn(task);
+    }
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,7 @@
+//! The three backends.
+
+pub mod memory;
+pub mod mysql;
+mod row;
+mod sql;
+pub mod sqlite;

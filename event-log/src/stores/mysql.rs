@@ -1,0 +1,125 @@
+//! The log on MySQL or MariaDB.
+//!
+//! The writer's session is READ COMMITTED with `autocommit = 0`, so that the statement which locks the head row also begins the
+//! transaction, and everything after it reads what was committed before the lock was had. `wait_timeout = 3`: a process that
+//! stops dead inside its transaction is ended by the server itself after three silent seconds, and the others go on; while it is
+//! idle the writer pings.
+
+use std::{str::FromStr, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use sqlx::{
+    Connection, MySql, MySqlConnection, MySqlPool, QueryBuilder,
+    mysql::{MySqlConnectOptions, MySqlPoolOptions},
+};
+use tickiz_domain::{
+    ids::PersonId,
+    stream::{StreamId, StreamType},
+    timer::{Timer, TimerKind},
+};
+use tokio::sync::{Mutex, OwnedMutexGuard};
+use uuid::Uuid;
+
+use super::{
+    row::{EventRow, after_prefix, broken, hash, padded, pieces, recorded, stream_of, text, timer_id, timer_kind},
+    sql::{KIND_CLAIM, KIND_STREAM, assert_rows, event_columns, sql_store},
+};
+use crate::{
+    leaf::metadata_json,
+    record::{LeafHash, Position, Receipt, Recorded, SHARD, Sequence, StoreError},
+    runtime::from_micros,
+    store::{
+        AppendTransaction, ClaimRow, ClaimWrite, CommitError, Head, LeasedTimer, Loaded, LogFilter, LogStore, Needs,
+        PersonKey, ReceiptKey, Snapshot, Writes,
+    },
+};
+
+/// Readers at once, a process. With some processes on one server this stays far below its `max_connections`.
+const MAX_READERS: u32 = 16;
+/// Statements kept prepared a connection: a few sizes for each text. Times connections and processes it stays below the server's
+/// `max_prepared_stmt_count` (16,382).
+const STATEMENT_CACHE: usize = 200;
+/// How long a reader may wait for a connection before the caller hears of it.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+
+const INSERT_IGNORE: &str = "INSERT IGNORE";
+// FROM_UNIXTIME ends in 2106 on some servers; adding to an epoch has no such end.
+const TIME_IN: (&str, &str) = ("TIMESTAMPADD(MICROSECOND, ", ", '1970-01-01 00:00:00.000000')");
+const NOW: &str = "UTC_TIMESTAMP(6)";
+const NOW_PLUS: (&str, &str) = ("TIMESTAMPADD(MICROSECOND, ", ", UTC_TIMESTAMP(6))");
+const SELECT_HEAD: &str = "SELECT position, TIMESTAMPDIFF(MICROSECOND, '1970-01-01', recorded_at), \
+     TIMESTAMPDIFF(MICROSECOND, '1970-01-01', SYSDATE(6)) FROM log_head WHERE shard = ?";
+// SYSDATE is the clock when the row is read, that is after the wait for its lock; NOW would be the statement's beginning.
+const LOCK_HEAD: &str = "SELECT position, TIMESTAMPDIFF(MICROSECOND, '1970-01-01', recorded_at), \
+     TIMESTAMPDIFF(MICROSECOND, '1970-01-01', SYSDATE(6)) FROM log_head WHERE shard = ? FOR UPDATE";
+const SELECT_EVENTS: &str =
+    concat!("SELECT ", event_columns!("TIMESTAMPDIFF(MICROSECOND, '1970-01-01', recorded_at)"), " FROM events");
+const SELECT_LEASED: &str = "SELECT timer_id, kind, stream_type, stream_id, subject, \
+     TIMESTAMPDIFF(MICROSECOND, '1970-01-01', due_at), attempts FROM timers WHERE lease_token = ? ORDER BY due_at";
+const UPSERT_SNAPSHOT: &str = "INSERT INTO snapshots (stream_type, stream_id, sequence, position, format, state) \
+     VALUES (?, ?, ?, ?, ?, ?) ON DUPLICATE KEY UPDATE \
+     state = IF(VALUES(sequence) > sequence OR VALUES(format) <> format, VALUES(state), state), \
+     position = IF(VALUES(sequence) > sequence OR VALUES(format) <> format, VALUES(position), position), \
+     sequence = IF(VALUES(sequence) > sequence OR VALUES(format) <> format, VALUES(sequence), sequence), \
+     format = VALUES(format)";
+const SELECT_VERSION: &str = "SELECT VERSION()";
+
+/// Resources, scopes and keys are VARBINARY: they compare byte for byte, blanks at the end included.
+fn key(text: &str) -> Vec<u8> {
+    text.as_bytes().to_vec()
+}
+
+/// The log on MySQL or MariaDB.
+pub struct MySqlStore {
+    pool: MySqlPool,
+    writer: Arc<Mutex<Option<MySqlConnection>>>,
+    options: MySqlConnectOptions,
+}
+
+impl MySqlStore {
+    /// Connects to the database that the URL names. The schema is [`crate::migrate`]'s business.
+    ///
+    /// # Errors
+    /// When the URL is malformed or the server refuses.
+    pub async fn connect_to(url: &str) -> Result<Self, StoreError> {
+        let options = MySqlConnectOptions::from_str(url)?.statement_cache_capacity(STATEMENT_CACHE);
+        let pool = MySqlPoolOptions::new()
+            .max_connections(MAX_READERS)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .after_connect(|connection, _| {
+                Box::pin(async move {
+                    sqlx::raw_sql("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED").execute(connection).await?;
+                    Ok(())
+                })
+            })
+            .connect_with(options.clone())
+            .await?;
+        Ok(Self { pool, writer: Arc::default(), options })
+    }
+
+    /// The readers, for migrations and checks.
+    #[must_use]
+    pub const fn pool(&self) -> &MySqlPool {
+        &self.pool
+    }
+
+    fn now(micros: i64) -> DateTime<Utc> {
+        from_micros(micros)
+    }
+
+    async fn connect(&self) -> Result<MySqlConnection, StoreError> {
+        let mut connection = MySqlConnection::connect_with(&self.options).await?;
+        sqlx::raw_sql("SET SESSION wait_timeout = 3, autocommit = 0").execute(&mut connection).await?;
+        sqlx::raw_sql("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED").execute(&mut connection).await?;
+        Ok(connection)
+    }
+
+    async fn lock_head(connection: &mut MySqlConnection) -> Result<Head, StoreError> {
+        let (position, recorded, now): (i64, i64, i64) =
+            sqlx::query_as(LOCK_HEAD).bind(SHARD).fetch_one(connection).await?;
+        Ok(Head { position, recorded_at: from_micros(recorded), now: from_micros(now) })
+    }
+}
+
+sql_store!(store: MySqlStore, transaction: MySqlTransaction, database: MySql, connection: MySqlConnection);

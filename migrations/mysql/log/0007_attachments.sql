@@ -1,0 +1,4 @@
+CREATE TABLE IF NOT EXISTS attachments (
+    hash  BINARY(32) NOT NULL PRIMARY KEY,
+    bytes LONGBLOB NOT NULL
+) ENGINE = InnoDB
