@@ -1,3 +1,22 @@
-//! The read side's builders.
+//! The read side's builders: they read the log's domain events in order and write read models.
+//!
+//! # Layout
+//!
+//! * [`stream`]: where domain events come from, and how every one comes once and none is missing.
+//! * [`events`], [`bookings`]: the projections. [`project`]: how a batch goes into the store. [`plans`]: seating plans.
+//! * [`service`]: runs them. [`live`]: what changes, to those who watch it.
+//! * [`compare`]: compares the read models with the log.
 
+pub mod bookings;
+pub mod compare;
+pub mod events;
 pub mod live;
+pub mod plans;
+pub mod project;
+pub mod service;
+pub mod stream;
+
+pub use compare::{Difference, compare_with_log};
+pub use live::{LiveFeeds, LiveService};
+pub use service::{ProjectorHandle, ProjectorOptions, ProjectorService};
+pub use stream::{DomainEventReader, DomainEventStream, LogSource};

@@ -10,6 +10,7 @@
 //! * [`events`]: shows, what is left of them, seats, the list. [`bookings`]: bookings. Each has its tables and, beside
 //!   them, its queries.
 //! * [`plans`]: seating plans. [`projection`]: names, versions, checkpoints. [`cursor`]: places in a list.
+//! * [`scan`]: all rows, to compare them with the log.
 //! * `sql`: one way to run a statement on SQLite, MySQL and MariaDB. `migrations`: the schema.
 
 pub mod bookings;
@@ -19,6 +20,7 @@ pub mod events;
 mod migrations;
 pub mod plans;
 pub mod projection;
+pub mod scan;
 mod sql;
 mod store;
 pub mod view;

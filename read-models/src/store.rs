@@ -167,7 +167,7 @@ impl ReadStore {
 }
 
 const READ_VERSIONS: &str = "SELECT name, active_version FROM projections";
-const READ_CHECKPOINT: &str =
+pub(crate) const READ_CHECKPOINT: &str =
     "SELECT position FROM projection_checkpoints WHERE name = ? AND version = ? AND shard = ?";
 const MOVE_CHECKPOINT: &str = "\
     UPDATE projection_checkpoints SET position = ? WHERE name = ? AND version = ? AND shard = ? AND position = ?";
@@ -184,7 +184,7 @@ const WRITE_SET_ASIDE: Upsert = Upsert {
     mysql: "ON DUPLICATE KEY UPDATE subject = VALUES(subject)",
 };
 
-async fn read_set_aside(
+pub(crate) async fn read_set_aside(
     session: &mut Session,
     projection: Projection,
     version: i32,

@@ -48,7 +48,7 @@ pub(super) fn status_of(id: BookingId, name: &str) -> Result<BookingStatus, Read
 }
 
 /// A booking out of the columns `booking_id, document, position`.
-pub(super) fn view_of(row: &Row) -> Result<BookingView, ReadError> {
+pub(crate) fn view_of(row: &Row) -> Result<BookingView, ReadError> {
     let id = BookingId(row.uuid(0)?);
     let purchase = serde_json::from_str::<Purchase>(&row.text(1)?)
         .map_err(|error| ReadError::Damaged { table: "rm_bookings", what: format!("the document of {id}: {error}") })?;

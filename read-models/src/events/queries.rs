@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use tickiz_domain::ids::EventId;
 
-use super::tables::{sales_of, show_of};
+use super::tables::{ShowRecord, record_of, sales_of, show_of};
 use crate::{
-    EventView, ReadError, SeatStatus, SeatStatuses,
+    EventView, Position, ReadError, SeatStatus, SeatStatuses,
     projection::{Projection, SHARD},
     sql::{Keys, Row, Session, Value, versioned},
     store::ReadStore,
@@ -18,6 +18,12 @@ const READ_EVENTS: &str = "\
         (SELECT c.position FROM projection_checkpoints c WHERE c.name = 'events' AND c.version = ? AND c.shard = ?)
     FROM rm_events_v1 e JOIN rm_availability_v1 a ON a.event_id = e.event_id
     WHERE e.event_id IN ({keys})";
+
+const READ_RECORD: &str = "\
+    SELECT e.event_id, e.document, e.published_at, e.position, a.seat_version, a.taken, a.counters, a.position,
+        (SELECT c.position FROM projection_checkpoints c WHERE c.name = 'events' AND c.version = ? AND c.shard = ?)
+    FROM rm_events_v1 e JOIN rm_availability_v1 a ON a.event_id = e.event_id
+    WHERE e.event_id = ?";
 
 const READ_SEATS: &str = "SELECT seat_index, status FROM rm_seats_v1 WHERE event_id = ? ORDER BY seat_index";
 
@@ -68,21 +74,29 @@ impl ReadStore {
     /// # Errors
     /// When the store fails or a row is damaged.
     pub async fn seat_statuses(&self, id: EventId) -> Result<Option<SeatStatuses>, ReadError> {
-        Ok(self.event_with_seats(id).await?.map(|(_, statuses)| statuses))
+        Ok(self.event_with_seats(id).await?.map(|(position, record, statuses)| SeatStatuses {
+            version: record.sales.seat_version,
+            position,
+            plan_hash: record.show.plan.as_ref().map_or_else(String::new, |plan| plan.hash.clone()),
+            statuses,
+            availability: record.sales.availability(&record.show),
+        }))
     }
 
-    /// A show and its seats in one snapshot. `None` for a show that is not there.
+    /// A show, everything that is kept of it, and the statuses of its seats, in one snapshot: what a fold can go on from. `None` for a
+    /// show that is not there.
     ///
     /// # Errors
     /// When the store fails or a row is damaged.
-    pub async fn event_with_seats(&self, id: EventId) -> Result<Option<(EventView, SeatStatuses)>, ReadError> {
+    pub async fn event_with_seats(&self, id: EventId) -> Result<Option<(Position, ShowRecord, String)>, ReadError> {
         let version = self.version(Projection::Events);
         let mut session = self.inner.pools.snapshot().await?;
-        let Some(view) = read_events(&mut session, version, &[id]).await?.pop() else { return Ok(None) };
-        let mut plan_hash = String::new();
+        let binds = [vec![Value::Int(version.into()), Value::Int(SHARD)], vec![id.0.into()]].concat();
+        let rows = session.rows(versioned(READ_RECORD, version), binds).await?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        let (record, position) = (record_of(row)?, row.int(8)?);
         let mut statuses = Vec::new();
-        if let Some(plan) = &view.show.plan {
-            plan_hash.clone_from(&plan.hash);
+        if let Some(plan) = &record.show.plan {
             let seats: usize = plan.categories.iter().map(|c| c.seats as usize).sum();
             statuses = vec![SeatStatus::Free.as_byte(); seats];
             for row in session.rows(versioned(READ_SEATS, version), vec![id.0.into()]).await? {
@@ -90,18 +104,11 @@ impl ReadStore {
             }
         }
         session.commit().await?;
-        self.saw(Some(view.position));
-        let statuses = SeatStatuses {
-            version: view.seat_version,
-            position: view.position,
-            plan_hash,
-            statuses: String::from_utf8(statuses).expect("the bytes of statuses are ASCII"),
-            availability: view.availability.clone(),
-        };
-        Ok(Some((view, statuses)))
+        self.saw(Some(position));
+        Ok(Some((position, record, String::from_utf8(statuses).expect("the bytes of statuses are ASCII"))))
     }
 
-    fn saw(&self, position: Option<crate::Position>) {
+    fn saw(&self, position: Option<Position>) {
         if let Some(position) = position {
             self.inner.checkpoints.raise(Projection::Events, position);
         }

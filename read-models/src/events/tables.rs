@@ -1,5 +1,6 @@
 //! The tables of the projection `events`: what the projector loads and writes.
 
+use chrono::{DateTime, Utc};
 use tickiz_domain::{
     event::{EventCategory, EventStatus, Show},
     ids::{EventId, SeatId},
@@ -142,7 +143,7 @@ pub(crate) fn sales_of(id: EventId, seat_version: i64, taken: i64, counters: &st
     Ok(Sales { seat_version, taken, counters })
 }
 
-fn record_of(row: &Row) -> Result<ShowRecord, ReadError> {
+pub(crate) fn record_of(row: &Row) -> Result<ShowRecord, ReadError> {
     let id = EventId(row.uuid(0)?);
     Ok(ShowRecord {
         id,
@@ -152,6 +153,16 @@ fn record_of(row: &Row) -> Result<ShowRecord, ReadError> {
         sales: sales_of(id, row.int(4)?, row.int(5)?, &row.text(6)?)?,
         sales_position: row.int(7)?,
     })
+}
+
+/// Until when a published show is listed: until it is over, and while its new date is open, for ever.
+pub(crate) fn listed_until(show: &Show) -> DateTime<Utc> {
+    /// The year 9999, the last that every store can hold.
+    const FOR_EVER_SECONDS: i64 = 253_370_764_800;
+    if show.postponed {
+        return DateTime::from_timestamp(FOR_EVER_SECONDS, 0).expect("the year 9999 is within what an instant can be");
+    }
+    show.over_at()
 }
 
 fn show_values(record: &ShowRecord) -> [Value; 17] {
@@ -165,7 +176,7 @@ fn show_values(record: &ShowRecord) -> [Value; 17] {
         category_name(show.category).into(),
         search::city_key(&show.venue.city).into(),
         show.starts_at.instant.into(),
-        show.over_at().into(),
+        listed_until(show).into(),
         record.published_at.into(),
         Value::OptFloat(place.map(|(latitude, _)| latitude)),
         Value::OptFloat(unit.map(|[x, _, _]| x)),

@@ -1,0 +1,303 @@
+//! Compares the read models with the fold of the log (P6).
+//!
+//! The rows of each projection are read in one snapshot; the log is folded anew up to that snapshot's checkpoint. So this can run
+//! while the system does.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use tickiz_domain::ids::{BookingId, EventId, SeatId};
+use tickiz_event_log::record::{Position, Recorded};
+use tickiz_read_models::{
+    BookingView, Projection, ReadError, ReadStore, SeatStatus,
+    events::tables::{SeatRecord, ShowRecord},
+    scan::Scan,
+};
+use uuid::Uuid;
+
+use crate::{
+    bookings,
+    events::{self, Effect, Step},
+    plans::{PlanError, PlanSource},
+    stream::{LogSource, StreamError},
+};
+
+/// How much of the log is read at once.
+const READ_BATCH: usize = 1_000;
+
+/// A row that is not what the log says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// In which projection.
+    pub projection: Projection,
+    /// Which row: `Event/<id>`, `Event/<id>/seat/<seat>`, `Booking/<id>`.
+    pub key: String,
+    /// The position of the last domain event that made the row what it ought to be; 0 where the log knows nothing of it.
+    pub position: Position,
+    /// What is wrong.
+    pub what: String,
+}
+
+/// Why the comparison was not made.
+#[derive(Debug, thiserror::Error)]
+pub enum CompareError {
+    /// The read models' store failed.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The log failed or has a gap.
+    #[error(transparent)]
+    Log(#[from] StreamError),
+}
+
+/// Every row that the log gives, up to a position.
+#[derive(Default)]
+pub struct Folded {
+    /// The shows.
+    pub shows: BTreeMap<EventId, ShowRecord>,
+    /// The seats that are not free, each with the position that made it so.
+    pub seats: BTreeMap<(EventId, u32), (SeatRecord, Position)>,
+    /// The bookings.
+    pub bookings: BTreeMap<BookingId, BookingView>,
+    /// What stands still, in each projection, with the position from which on.
+    pub stuck: BTreeMap<(Projection, Uuid), Position>,
+}
+
+impl Folded {
+    /// Folds the log up to a position.
+    ///
+    /// # Errors
+    /// When the log fails or has a gap.
+    pub async fn up_to(log: &Arc<dyn LogSource>, head: Position) -> Result<Self, StreamError> {
+        let plans = PlanSource::new(log.clone());
+        let mut folded = Self::default();
+        let mut position = 0;
+        while position < head {
+            let batch = log.read(position, READ_BATCH).await?;
+            for recorded in batch.iter().take_while(|recorded| recorded.position <= head) {
+                if recorded.position != position + 1 {
+                    return Err(StreamError::GapInLog { wanted: position + 1, found: Some(recorded.position) });
+                }
+                position = recorded.position;
+                folded.take(recorded, &plans).await?;
+            }
+            if batch.is_empty() {
+                return Err(StreamError::GapInLog { wanted: position + 1, found: None });
+            }
+        }
+        Ok(folded)
+    }
+
+    async fn take(&mut self, recorded: &Arc<Recorded>, plans: &PlanSource) -> Result<(), StreamError> {
+        let position = recorded.position;
+        if let Some(step) = Step::of(recorded) {
+            let subject = step.show.map_or(recorded.stream.id, |show| show.0);
+            if !self.stuck.contains_key(&(Projection::Events, subject)) && !self.take_show(subject, step, plans).await?
+            {
+                self.stuck.insert((Projection::Events, subject), position);
+            }
+        }
+        if let Some((_, id, event)) = bookings::step_of(recorded)
+            && !self.stuck.contains_key(&(Projection::Bookings, id.0))
+        {
+            let mut view = self.bookings.remove(&id);
+            let applied = event.is_ok_and(|event| bookings::apply(id, &mut view, event, position).is_ok());
+            self.bookings.extend(view.map(|view| (id, view)));
+            if !applied {
+                self.stuck.insert((Projection::Bookings, id.0), position);
+            }
+        }
+        Ok(())
+    }
+
+    /// False: the show stands still from here.
+    async fn take_show(&mut self, subject: Uuid, step: Step<'_>, plans: &PlanSource) -> Result<bool, StreamError> {
+        let (id, position) = (EventId(subject), step.recorded.position);
+        let Ok(change) = step.change else { return Ok(false) };
+        let mut record = self.shows.remove(&id);
+        let hash = record.as_ref().and_then(|record| record.show.plan.as_ref()).map(|plan| plan.hash.clone());
+        let plan = match hash.filter(|_| change.needs_plan()) {
+            Some(hash) => match plans.plan(&hash).await {
+                Ok(plan) => Some(plan),
+                Err(PlanError::Store(error)) => return Err(error.into()),
+                Err(PlanError::Unusable { .. }) => None,
+            },
+            None => None,
+        };
+        let effect = events::apply(id, &mut record, change, position, plan.as_deref());
+        self.shows.extend(record.map(|record| (id, record)));
+        let Ok(Effect { seats, .. }) = effect else { return Ok(false) };
+        for (index, status) in seats {
+            let key = (id, index);
+            if status == SeatStatus::Free {
+                self.seats.remove(&key);
+            } else {
+                let plan = plan.as_ref().expect("seats are located by their plan");
+                let seat_id = SeatId(plan.seat(index as usize).id.to_owned());
+                self.seats.insert(key, (SeatRecord { event_id: id, index, seat_id, status }, position));
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// Compares every row of the read models with the fold of the log up to each projection's checkpoint.
+///
+/// # Errors
+/// When the store or the log fails, or the log has a gap.
+pub async fn compare_with_log(log: &Arc<dyn LogSource>, store: &ReadStore) -> Result<Vec<Difference>, CompareError> {
+    let mut differences = Vec::new();
+    for projection in Projection::ALL {
+        let mut scan = store.scan(projection).await?;
+        let checkpoint = scan.checkpoint().await?;
+        let folded = Folded::up_to(log, checkpoint).await?;
+        let mut found = Found { projection, differences: &mut differences };
+        found.compare_set_aside(&mut scan, &folded).await?;
+        match projection {
+            Projection::Events => {
+                found.compare_shows(&mut scan, folded.shows).await?;
+                found.compare_seats(&mut scan, folded.seats).await?;
+            }
+            Projection::Bookings => found.compare_bookings(&mut scan, folded.bookings).await?,
+        }
+    }
+    Ok(differences)
+}
+
+struct Found<'a> {
+    projection: Projection,
+    differences: &'a mut Vec<Difference>,
+}
+
+impl Found<'_> {
+    fn note(&mut self, key: String, position: Position, what: impl Into<String>) {
+        self.differences.push(Difference { projection: self.projection, key, position, what: what.into() });
+    }
+
+    async fn compare_set_aside(&mut self, scan: &mut Scan, folded: &Folded) -> Result<(), ReadError> {
+        let stored: BTreeSet<Uuid> = scan.set_aside().await?.into_iter().map(|aside| aside.subject).collect();
+        let here = self.projection;
+        let expected = folded.stuck.iter().filter(|((projection, _), _)| *projection == here);
+        let mut seen = BTreeSet::new();
+        for ((_, subject), position) in expected {
+            seen.insert(*subject);
+            if !stored.contains(subject) {
+                self.note(subject.to_string(), *position, "a domain event cannot be read, and is not set aside");
+            }
+        }
+        for subject in stored.difference(&seen) {
+            self.note(
+                subject.to_string(),
+                0,
+                "it stands still by a domain event that can be read now: rebuild the projection",
+            );
+        }
+        Ok(())
+    }
+
+    async fn compare_shows(
+        &mut self,
+        scan: &mut Scan,
+        mut expected: BTreeMap<EventId, ShowRecord>,
+    ) -> Result<(), ReadError> {
+        let mut after = None;
+        loop {
+            let rows = scan.shows(after).await?;
+            let Some(last) = rows.last() else { break };
+            after = Some(last.id);
+            for row in rows {
+                let key = format!("Event/{}", row.id);
+                match expected.remove(&row.id) {
+                    None => self.note(key, 0, "the log knows no such show"),
+                    Some(wanted) if wanted == row => {}
+                    Some(wanted) => {
+                        let what = describe_show(&wanted, &row);
+                        self.note(key, wanted.position.max(wanted.sales_position), what);
+                    }
+                }
+            }
+        }
+        for (id, wanted) in expected {
+            self.note(format!("Event/{id}"), wanted.position.max(wanted.sales_position), "its row is missing");
+        }
+        Ok(())
+    }
+
+    async fn compare_seats(
+        &mut self,
+        scan: &mut Scan,
+        mut expected: BTreeMap<(EventId, u32), (SeatRecord, Position)>,
+    ) -> Result<(), ReadError> {
+        let key_of = |seat: &SeatRecord| format!("Event/{}/seat/{}", seat.event_id, seat.seat_id);
+        let checkpoint = scan.checkpoint().await?;
+        let mut after = None;
+        loop {
+            let rows = scan.seats(after).await?;
+            let Some(last) = rows.last() else { break };
+            after = Some((last.event_id, last.index));
+            for row in rows {
+                match expected.remove(&(row.event_id, row.index)) {
+                    None => {
+                        self.note(key_of(&row), checkpoint, format!("it is {:?}, the log says it is free", row.status))
+                    }
+                    Some((wanted, _)) if wanted == row => {}
+                    Some((wanted, position)) => {
+                        let what = format!("it is {:?}, the log says {:?}", row.status, wanted.status);
+                        self.note(key_of(&wanted), position, what);
+                    }
+                }
+            }
+        }
+        for (wanted, position) in expected.values() {
+            self.note(key_of(wanted), *position, format!("it is free, the log says {:?}", wanted.status));
+        }
+        Ok(())
+    }
+
+    async fn compare_bookings(
+        &mut self,
+        scan: &mut Scan,
+        mut expected: BTreeMap<BookingId, BookingView>,
+    ) -> Result<(), ReadError> {
+        let mut after = None;
+        loop {
+            let rows = scan.bookings(after).await?;
+            let Some(last) = rows.last() else { break };
+            after = Some(last.id);
+            for row in rows {
+                let key = format!("Booking/{}", row.id);
+                match expected.remove(&row.id) {
+                    None => self.note(key, 0, "the log knows no such booking"),
+                    Some(wanted) if wanted == row => {}
+                    Some(wanted) => {
+                        let (is, ought) = (row.purchase.status, wanted.purchase.status);
+                        let what = if is == ought {
+                            format!("its row differs from the fold; it contains position {}", row.position)
+                        } else {
+                            format!("it is {is:?}, the log says {ought:?}")
+                        };
+                        self.note(key, wanted.position, what);
+                    }
+                }
+            }
+        }
+        for (id, wanted) in expected {
+            self.note(format!("Booking/{id}"), wanted.position, "its row is missing");
+        }
+        Ok(())
+    }
+}
+
+fn describe_show(wanted: &ShowRecord, row: &ShowRecord) -> String {
+    if wanted.show != row.show {
+        return "the show differs from the fold".to_owned();
+    }
+    if wanted.sales != row.sales {
+        return format!("what is taken is {:?}, the log says {:?}", row.sales, wanted.sales);
+    }
+    format!(
+        "it is said to contain positions {} and {}, the log says {} and {}",
+        row.position, row.sales_position, wanted.position, wanted.sales_position
+    )
+}

@@ -1,1 +1,0 @@
-//! One booking's feed.

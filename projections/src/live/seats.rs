@@ -1,0 +1,149 @@
+//! The seats of a show, watched.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use tickiz_domain::{event::EventStatus, ids::EventId, seating_plan::SeatingPlan};
+use tickiz_read_models::{
+    Position, Projection, ReadError, ReadStore, SeatStatus, TypeAvailability, events::tables::ShowRecord,
+};
+
+use super::{
+    room::{Watched, stands_still},
+    seat_frame::SeatFrame,
+};
+use crate::events::{Change, apply};
+
+/// At most one frame of a show in this time: fast enough that nobody sees the delay, and a rush of bookings is few frames.
+pub const FRAME: Duration = Duration::from_millis(50);
+
+/// A show's seats in a room.
+pub(super) struct WatchedSeats {
+    record: Option<ShowRecord>,
+    plan: Option<Arc<SeatingPlan>>,
+    statuses: Vec<u8>,
+    position: Position,
+    /// The last frame led to this version, with that much left.
+    sent_version: i64,
+    sent_availability: Vec<TypeAvailability>,
+    /// Seats that changed since the last frame.
+    touched: BTreeSet<u32>,
+    /// The snapshot of the present version, for all who come before the next change.
+    snapshot: Option<Arc<SeatFrame>>,
+    /// A domain event came that cannot be applied: the projection stands still for this show, and so does this.
+    stuck: bool,
+}
+
+impl WatchedSeats {
+    fn availability(&self) -> Vec<TypeAvailability> {
+        self.record.as_ref().map_or_else(Vec::new, |record| record.sales.availability(&record.show))
+    }
+
+    fn version(&self) -> i64 {
+        self.record.as_ref().map_or(0, |record| record.sales.seat_version)
+    }
+
+    fn id(&self) -> EventId {
+        self.record.as_ref().map(|record| record.id).expect("a room is made of a show, and none ends one")
+    }
+
+    fn plan_hash(&self) -> String {
+        let plan = self.record.as_ref().and_then(|record| record.show.plan.as_ref());
+        plan.map_or_else(String::new, |plan| plan.hash.clone())
+    }
+}
+
+impl Watched for WatchedSeats {
+    type Id = EventId;
+    /// `None`: a domain event of the show that cannot be read.
+    type Change = Option<Change>;
+    type Frame = SeatFrame;
+    /// Three seconds of frames. Who is further behind is better served by one snapshot.
+    const QUEUE: usize = 64;
+    const PACE: Duration = FRAME;
+
+    async fn load(store: &ReadStore, id: EventId) -> Result<Option<Self>, ReadError> {
+        let Some((position, record, statuses)) = store.event_with_seats(id).await? else { return Ok(None) };
+        if record.show.status == EventStatus::Draft {
+            return Ok(None);
+        }
+        let plan = match &record.show.plan {
+            Some(summary) => store.plan(&summary.hash).await?,
+            None => None,
+        };
+        Ok(Some(Self {
+            plan,
+            statuses: statuses.into_bytes(),
+            position,
+            sent_version: record.sales.seat_version,
+            sent_availability: record.sales.availability(&record.show),
+            record: Some(record),
+            touched: BTreeSet::new(),
+            snapshot: None,
+            stuck: stands_still(store, Projection::Events, id.0).await?,
+        }))
+    }
+
+    fn position(&self) -> Position {
+        self.position
+    }
+
+    fn apply(&mut self, position: Position, change: Option<Change>) {
+        self.position = position;
+        let id = self.id();
+        let applied =
+            change.filter(|_| !self.stuck).map(|c| apply(id, &mut self.record, c, position, self.plan.as_deref()));
+        let Some(Ok(effect)) = applied else {
+            // The projector says so once, with the reason.
+            self.stuck = true;
+            return;
+        };
+        for (index, status) in effect.seats {
+            if let Some(byte) = self.statuses.get_mut(index as usize) {
+                *byte = status.as_byte();
+                self.touched.insert(index);
+            }
+        }
+        self.snapshot = None;
+    }
+
+    fn snapshot(&mut self) -> Arc<SeatFrame> {
+        if let Some(snapshot) = &self.snapshot {
+            return snapshot.clone();
+        }
+        let statuses = String::from_utf8(self.statuses.clone()).expect("the bytes of statuses are ASCII");
+        let version = self.version();
+        let frame =
+            SeatFrame::snapshot(self.id(), version, self.plan_hash(), statuses, self.availability(), self.plan.clone());
+        self.snapshot.insert(Arc::new(frame)).clone()
+    }
+
+    fn take_frame(&mut self) -> Option<Arc<SeatFrame>> {
+        let version = self.version();
+        let touched = std::mem::take(&mut self.touched);
+        if version == self.sent_version {
+            return None;
+        }
+        let availability = self.availability();
+        let changed = availability.iter().filter(|left| !self.sent_availability.contains(left)).copied().collect();
+        let seat = |index: u32| {
+            let plan = self.plan.as_ref().expect("only a show with a plan has seats that change");
+            let id = plan.seat(index as usize).id.to_owned();
+            let status = SeatStatus::from_byte(self.statuses[index as usize]);
+            (tickiz_domain::ids::SeatId(id), status.expect("the bytes of statuses are statuses"))
+        };
+        let changes = touched.into_iter().map(seat).collect();
+        let frame = SeatFrame::changes_from(self.id(), self.sent_version, version, self.plan_hash(), changed, changes);
+        self.sent_version = version;
+        self.sent_availability = availability;
+        Some(Arc::new(frame))
+    }
+
+    fn version(frame: &SeatFrame) -> i64 {
+        frame.version
+    }
+
+    fn based_on(frame: Arc<SeatFrame>, version: i64) -> Arc<SeatFrame> {
+        // Statuses are absolute, so it only has to say which version it follows.
+        if frame.snapshot || frame.from_version == version { frame } else { Arc::new(frame.from(version)) }
+    }
+}

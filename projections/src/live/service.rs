@@ -1,0 +1,235 @@
+//! Reads the stream and hands out what the read models have reached.
+
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tickiz_domain::{
+    booking::BookingDomainEvent,
+    event::EventDomainEvent,
+    ids::{BookingId, EventId},
+    stream::StreamType,
+};
+use tickiz_event_log::record::{Position, Recorded};
+use tickiz_read_models::{ReadError, ReadStore};
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Inner, LiveFeeds,
+    room::{Registry, Room},
+    seats::WatchedSeats,
+};
+use crate::{
+    events::{Change, PlacesChange},
+    stream::{DomainEventStream, LogSource, Ordered, StreamError},
+};
+
+/// How long the read models are waited for before they are asked again. They are waited for in any case.
+const REACHED_PATIENCE: Duration = Duration::from_secs(5);
+/// Batches that wait between reading and handing out: one to work on, one ahead.
+const BATCHES_AHEAD: usize = 2;
+
+/// How the service runs.
+#[derive(Clone, Debug)]
+pub struct LiveOptions {
+    /// The most domain events that are read at once.
+    pub batch: usize,
+    /// How long it waits after a failure.
+    pub backoff: Duration,
+}
+
+impl Default for LiveOptions {
+    fn default() -> Self {
+        Self { batch: 500, backoff: Duration::from_millis(100) }
+    }
+}
+
+/// The service: open it, take [`LiveService::feeds`], run it.
+pub struct LiveService {
+    inner: Arc<Inner>,
+    stream: Arc<dyn DomainEventStream>,
+    log: Arc<dyn LogSource>,
+    options: LiveOptions,
+    begin: Position,
+}
+
+type Batch = Vec<Arc<Recorded>>;
+
+impl LiveService {
+    /// Begins where the read models are now. Whoever subscribes before it runs misses nothing.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn open(
+        store: ReadStore,
+        stream: Arc<dyn DomainEventStream>,
+        log: Arc<dyn LogSource>,
+        options: LiveOptions,
+    ) -> Result<Self, ReadError> {
+        let begin = store.checkpoint().await?;
+        let inner = Inner {
+            store,
+            seats: Registry::new(),
+            bookings: Registry::new(),
+            handed_out: watch::Sender::new(begin),
+            closing: CancellationToken::new(),
+        };
+        Ok(Self { inner: Arc::new(inner), stream, log, options, begin })
+    }
+
+    /// Where to subscribe.
+    #[must_use]
+    pub fn feeds(&self) -> LiveFeeds {
+        LiveFeeds { inner: self.inner.clone() }
+    }
+
+    /// Hands out until it is cancelled; then every stream ends.
+    ///
+    /// # Errors
+    /// When the log has a gap. A store or stream that fails is tried again for as long as it takes.
+    pub async fn run(self, cancel: CancellationToken) -> Result<(), StreamError> {
+        let _closing = self.inner.closing.clone().drop_guard();
+        let (sender, batches) = mpsc::channel(BATCHES_AHEAD);
+        tokio::select! {
+            biased;
+            () = cancel.cancelled() => Ok(()),
+            ended = self.read(sender) => ended,
+            () = self.hand_out(batches) => Ok(()),
+        }
+    }
+
+    /// Reads batches, and passes each on once the read models have reached it.
+    async fn read(&self, batches: mpsc::Sender<Batch>) -> Result<(), StreamError> {
+        let mut position = self.begin;
+        let mut failing = false;
+        loop {
+            match self.read_from(&mut position, &batches).await {
+                Ok(()) => return Ok(()),
+                Err(error @ StreamError::GapInLog { .. }) => {
+                    tracing::error!(%error, "live feeds have stopped");
+                    return Err(error);
+                }
+                Err(error) => {
+                    if !std::mem::replace(&mut failing, true) {
+                        tracing::warn!(position, %error, "live feeds wait; reading is tried again");
+                    }
+                    tokio::time::sleep(self.options.backoff).await;
+                }
+            }
+        }
+    }
+
+    async fn read_from(&self, position: &mut Position, batches: &mpsc::Sender<Batch>) -> Result<(), StreamError> {
+        let mut events = Ordered::open(&*self.stream, self.log.clone(), *position).await?;
+        loop {
+            let batch = events.next_batch(self.options.batch).await?;
+            let last = batch.last().map_or(*position, |last| last.position);
+            self.wait_until_reached(last).await;
+            if batches.send(batch).await.is_err() {
+                return Ok(());
+            }
+            *position = last;
+        }
+    }
+
+    async fn wait_until_reached(&self, position: Position) {
+        let mut failing = false;
+        loop {
+            match self.inner.store.wait_for(position, REACHED_PATIENCE).await {
+                Ok(true) => return,
+                Ok(false) => {}
+                Err(error) => {
+                    if !std::mem::replace(&mut failing, true) {
+                        tracing::warn!(position, %error, "live feeds wait for the read models' store");
+                    }
+                    tokio::time::sleep(self.options.backoff).await;
+                }
+            }
+        }
+    }
+
+    async fn hand_out(&self, mut batches: mpsc::Receiver<Batch>) {
+        let mut due: HashMap<EventId, (Instant, Arc<Room<WatchedSeats>>)> = HashMap::new();
+        loop {
+            let next = due.values().map(|(at, _)| *at).min();
+            tokio::select! {
+                batch = batches.recv() => {
+                    let Some(batch) = batch else { return };
+                    let now = Instant::now();
+                    for (id, room) in self.hand_out_batch(&batch) {
+                        due.insert(id, (now, room));
+                    }
+                    if let Some(last) = batch.last() {
+                        self.inner.handed_out.send_replace(last.position);
+                    }
+                }
+                () = tokio::time::sleep_until(next.unwrap_or_else(Instant::now).into()), if next.is_some() => {}
+            }
+            let now = Instant::now();
+            due.retain(|_, (at, room)| {
+                if *at > now {
+                    return true;
+                }
+                let later = room.send_frame(now);
+                *at = later.unwrap_or(*at);
+                later.is_some()
+            });
+        }
+    }
+
+    /// The shows' rooms that may have something to send.
+    fn hand_out_batch(&self, batch: &[Arc<Recorded>]) -> HashMap<EventId, Arc<Room<WatchedSeats>>> {
+        let mut touched = HashMap::new();
+        for (at, recorded) in batch.iter().enumerate() {
+            match recorded.stream.stream_type {
+                StreamType::Event => {
+                    let id = EventId(recorded.stream.id);
+                    if let Some(room) = self.inner.seats.get(id) {
+                        let change = recorded.decode::<EventDomainEvent>().ok();
+                        room.apply(recorded.position, change.map(|event| Change::Show(Box::new(event))));
+                        touched.insert(id, room);
+                    }
+                }
+                StreamType::Booking => {
+                    self.to_seats(recorded, &mut touched);
+                    let ends_append =
+                        batch.get(at + 1).is_none_or(|next| next.metadata.command_id != recorded.metadata.command_id);
+                    self.to_booking(recorded, ends_append);
+                }
+                StreamType::Person => {}
+            }
+        }
+        touched
+    }
+
+    fn to_seats(&self, recorded: &Recorded, touched: &mut HashMap<EventId, Arc<Room<WatchedSeats>>>) {
+        let seats = &self.inner.seats;
+        let watched = |show: Option<EventId>| show.is_none_or(|show| seats.get(show).is_some());
+        if seats.is_empty() || !PlacesChange::concerns(&recorded.event_type) || !watched(recorded.metadata.show_id) {
+            return;
+        }
+        let (show, change) = match recorded.decode::<BookingDomainEvent>() {
+            Ok(event) => {
+                let Some(places) = PlacesChange::of(event) else { return };
+                (Some(places.event_id), Some(Change::Places(places)))
+            }
+            Err(_) => (recorded.metadata.show_id, None),
+        };
+        if let Some((id, room)) = show.and_then(|id| Some((id, seats.get(id)?))) {
+            room.apply(recorded.position, change);
+            touched.insert(id, room);
+        }
+    }
+
+    /// Watchers get one frame for each append, so that they never see half of one.
+    fn to_booking(&self, recorded: &Recorded, ends_append: bool) {
+        let Some(room) = self.inner.bookings.get(BookingId(recorded.stream.id)) else { return };
+        room.apply(recorded.position, recorded.decode::<BookingDomainEvent>().ok().map(Box::new));
+        if ends_append {
+            room.send_frame(Instant::now());
+        }
+    }
+}

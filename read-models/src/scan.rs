@@ -1,0 +1,108 @@
+//! All rows of a projection in one snapshot, for `tickiz verify`.
+
+use tickiz_domain::ids::{BookingId, EventId, SeatId};
+use uuid::Uuid;
+
+use crate::{
+    BookingView, Position, ReadError, SeatStatus, SetAside,
+    events::tables::{SeatRecord, ShowRecord},
+    projection::{Projection, SHARD},
+    sql::{Session, Value, versioned},
+    store::{READ_CHECKPOINT, ReadStore, read_set_aside},
+};
+
+/// How many rows are read at once.
+const PAGE: i64 = 500;
+
+const SCAN_SHOWS: &str = "\
+    SELECT e.event_id, e.document, e.published_at, e.position, a.seat_version, a.taken, a.counters, a.position
+    FROM rm_events_v1 e JOIN rm_availability_v1 a ON a.event_id = e.event_id
+    WHERE e.event_id > ? ORDER BY e.event_id LIMIT ?";
+const SCAN_SEATS: &str = "\
+    SELECT event_id, seat_index, seat_id, status FROM rm_seats_v1
+    WHERE event_id > ? OR (event_id = ? AND seat_index > ?) ORDER BY event_id, seat_index LIMIT ?";
+const SCAN_BOOKINGS: &str =
+    "SELECT booking_id, document, position FROM rm_bookings_v1 WHERE booking_id > ? ORDER BY booking_id LIMIT ?";
+
+/// Reads all rows of a projection as they are at one checkpoint.
+pub struct Scan {
+    session: Session,
+    projection: Projection,
+    version: i32,
+}
+
+impl ReadStore {
+    /// Opens a snapshot of a projection's active version. It holds a connection until it is dropped; in memory the only one.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn scan(&self, projection: Projection) -> Result<Scan, ReadError> {
+        let session = self.inner.pools.snapshot().await?;
+        Ok(Scan { session, projection, version: self.version(projection) })
+    }
+}
+
+impl Scan {
+    /// Up to where the rows are complete.
+    ///
+    /// # Errors
+    /// When the store fails or has no such row.
+    pub async fn checkpoint(&mut self) -> Result<Position, ReadError> {
+        let binds = vec![self.projection.name().into(), i64::from(self.version).into(), SHARD.into()];
+        let rows = self.session.rows(READ_CHECKPOINT, binds).await?;
+        let what = || format!("it has no row of {} version {}", self.projection, self.version);
+        let row = rows.first().ok_or_else(|| ReadError::Damaged { table: "projection_checkpoints", what: what() })?;
+        Ok(row.int(0)?)
+    }
+
+    /// What stands still.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn set_aside(&mut self) -> Result<Vec<SetAside>, ReadError> {
+        read_set_aside(&mut self.session, self.projection, self.version).await
+    }
+
+    /// The next shows behind an id; empty at the end.
+    ///
+    /// # Errors
+    /// When the store fails or a row is damaged.
+    pub async fn shows(&mut self, after: Option<EventId>) -> Result<Vec<ShowRecord>, ReadError> {
+        let after = after.map_or(Uuid::nil(), |id| id.0);
+        let rows = self.session.rows(versioned(SCAN_SHOWS, self.version), vec![after.into(), PAGE.into()]).await?;
+        rows.iter().map(crate::events::tables::record_of).collect()
+    }
+
+    /// The next seats that are not free behind one; empty at the end.
+    ///
+    /// # Errors
+    /// When the store fails or a row is damaged.
+    pub async fn seats(&mut self, after: Option<(EventId, u32)>) -> Result<Vec<SeatRecord>, ReadError> {
+        let (event, index) = after.map_or((Uuid::nil(), 0), |(id, index)| (id.0, index));
+        let binds: Vec<Value> = vec![event.into(), event.into(), i64::from(index).into(), PAGE.into()];
+        let rows = self.session.rows(versioned(SCAN_SEATS, self.version), binds).await?;
+        let of = |row: &crate::sql::Row| {
+            let (event_id, index, seat_id, status) = (EventId(row.uuid(0)?), row.int(1)?, row.text(2)?, row.text(3)?);
+            let damaged =
+                || ReadError::Damaged { table: "rm_seats", what: format!("seat {index} of {event_id} is {status:?}") };
+            let known = status.as_bytes().first().and_then(|byte| SeatStatus::from_byte(*byte));
+            Ok(SeatRecord {
+                event_id,
+                index: u32::try_from(index).map_err(|_| damaged())?,
+                seat_id: SeatId(seat_id),
+                status: known.ok_or_else(damaged)?,
+            })
+        };
+        rows.iter().map(of).collect()
+    }
+
+    /// The next bookings behind an id; empty at the end.
+    ///
+    /// # Errors
+    /// When the store fails or a row is damaged.
+    pub async fn bookings(&mut self, after: Option<BookingId>) -> Result<Vec<BookingView>, ReadError> {
+        let after = after.map_or(Uuid::nil(), |id| id.0);
+        let rows = self.session.rows(versioned(SCAN_BOOKINGS, self.version), vec![after.into(), PAGE.into()]).await?;
+        rows.iter().map(crate::bookings::tables::view_of).collect()
+    }
+}
