@@ -1,0 +1,88 @@
+//! That a caller sees what he did himself, at once, although the read models follow the log a moment later (promise P11).
+//!
+//! Each answer of the write side that passes through here is noted with its position; whoever then reads the same show or
+//! booking waits until the read models have come that far, within a bound. A caller who comes by another process brings the
+//! position himself, as `minPosition`. Nothing here is needed for being right: who waits too long gets what is there.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use moka::future::Cache;
+use tickiz_contract::{ErrorCode, Refusal};
+use tickiz_read_models::{ReadError, ReadStore};
+use uuid::Uuid;
+
+use crate::{
+    app::{Answered, position},
+    limits::{MAX_NOTED, MIN_POSITION_WAIT, NOTED_FOR, RETRY_AFTER_MS},
+};
+
+/// What this process's callers did a moment ago.
+#[derive(Debug)]
+pub struct Freshness {
+    /// The position that a show or booking reached.
+    noted: Cache<Uuid, i64>,
+    /// The position that any show reached; lists wait for it.
+    shows: AtomicI64,
+    /// Up to where the read models are known to be complete; saves asking them.
+    seen: AtomicI64,
+}
+
+impl Freshness {
+    pub fn new() -> Self {
+        let noted = Cache::builder().max_capacity(MAX_NOTED).time_to_live(NOTED_FOR).build();
+        Self { noted, shows: AtomicI64::new(0), seen: AtomicI64::new(0) }
+    }
+
+    /// A command changed a show.
+    pub async fn show_changed(&self, show: Uuid, position: i64) {
+        self.shows.fetch_max(position, Ordering::AcqRel);
+        self.noted.insert(show, position).await;
+    }
+
+    /// A command changed a booking, and with it what is left of its show.
+    pub async fn booking_changed(&self, booking: Uuid, show: Uuid, position: i64) {
+        self.noted.insert(booking, position).await;
+        self.noted.insert(show, position).await;
+    }
+
+    /// Waits for what was done to one show or booking.
+    pub async fn of(&self, reads: &ReadStore, subject: Uuid) -> Result<(), ReadError> {
+        match self.noted.get(&subject).await {
+            Some(position) => self.reach(reads, position).await.map(|_| ()),
+            None => Ok(()),
+        }
+    }
+
+    /// Waits for what was done to any show.
+    pub async fn of_shows(&self, reads: &ReadStore) -> Result<(), ReadError> {
+        self.reach(reads, self.shows.load(Ordering::Acquire)).await.map(|_| ())
+    }
+
+    /// Waits for what the caller asked for by `minPosition`.
+    ///
+    /// # Errors
+    /// `INVALID_INPUT` where it is no position, `OVERLOADED` where the read models are not there in time.
+    pub async fn at_least(&self, reads: &ReadStore, asked: Option<&str>) -> Answered<()> {
+        let Some(asked) = asked else { return Ok(()) };
+        let wanted = position(asked, "minPosition")?;
+        if self.reach(reads, wanted).await? {
+            return Ok(());
+        }
+        let message = format!("the read models have not reached position {wanted} within {} s", MIN_POSITION_WAIT.as_secs());
+        let mut refusal = Refusal::new(ErrorCode::Overloaded, message);
+        refusal.retry_after_ms = Some(RETRY_AFTER_MS);
+        Err(refusal.into())
+    }
+
+    /// Waits until the read models have reached a position; false where that takes too long.
+    pub async fn reach(&self, reads: &ReadStore, position: i64) -> Result<bool, ReadError> {
+        if position <= self.seen.load(Ordering::Acquire) {
+            return Ok(true);
+        }
+        let reached = reads.wait_for(position, MIN_POSITION_WAIT).await?;
+        if reached {
+            self.seen.fetch_max(position, Ordering::AcqRel);
+        }
+        Ok(reached)
+    }
+}

@@ -1,0 +1,138 @@
+//! `POST /graphql`.
+
+use axum::{
+    body::Body,
+    extract::{FromRequestParts, Request, State, ws::WebSocketUpgrade},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts},
+    response::{IntoResponse, Response},
+};
+use tickiz_contract::{ErrorCode, Refusal};
+use uuid::Uuid;
+
+use super::{
+    body::BodyFault,
+    negotiate::{ResponseType, is_json},
+    Web,
+};
+use crate::{
+    answer::Reply,
+    engine::Sender,
+    guard::{Fault, json},
+    limits::{MAX_BODY_BYTES, RETRY_AFTER_MS},
+    server::ConnectionPlace,
+    ws,
+};
+
+/// Everything that comes to `/graphql`.
+pub async fn graphql(State(web): State<Web>, request: Request) -> Response {
+    let (mut parts, body) = request.into_parts();
+    if parts.method == Method::POST {
+        return post(&web, &parts, body).await;
+    }
+    if parts.method == Method::GET && parts.headers.contains_key(header::UPGRADE) {
+        return match WebSocketUpgrade::from_request_parts(&mut parts, &()).await {
+            Ok(upgrade) => {
+                let place = parts.extensions.get::<ConnectionPlace>().cloned();
+                ws::accept(&web, sender(&web, &parts.headers), place, upgrade)
+            }
+            Err(rejection) => rejection.into_response(),
+        };
+    }
+    let message = "GraphQL requests are sent by POST; subscriptions over a WebSocket with graphql-transport-ws";
+    let refusal = Refusal::new(ErrorCode::InvalidInput, message);
+    let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, refusal);
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST, GET, OPTIONS"));
+    response
+}
+
+async fn post(web: &Web, parts: &Parts, body: Body) -> Response {
+    if !is_json(&parts.headers) {
+        let message = "the request's body must be JSON: Content-Type: application/json, in UTF-8, not compressed";
+        return closing(plain(StatusCode::UNSUPPORTED_MEDIA_TYPE, Refusal::new(ErrorCode::InvalidInput, message)));
+    }
+    let held = match web.bodies.read(&parts.headers, body).await {
+        Ok(held) => held,
+        Err(fault) => return closing(without_body(&fault)),
+    };
+    let sender = sender(web, &parts.headers);
+    let response_type = ResponseType::of(&parts.headers);
+    let request = match json::parse_request(&held.bytes) {
+        Ok(request) => request,
+        // Not a GraphQL request at all: that is 400 with either type.
+        Err(fault) => {
+            let reply = web.engine.refuse(vec![fault], sender.trace);
+            return respond(StatusCode::BAD_REQUEST, response_type, reply, sender.trace);
+        }
+    };
+    let reply = match web.engine.admit(request, &sender) {
+        Ok(admitted) => web.engine.execute(admitted).await,
+        Err(reply) => reply,
+    };
+    respond(response_type.status(reply.executed), response_type, reply, sender.trace)
+}
+
+/// Who sends, by the headers of a request.
+fn sender(web: &Web, headers: &HeaderMap) -> Sender {
+    let mut values = headers.get_all(header::AUTHORIZATION).into_iter();
+    let authorization = match (values.next(), values.next()) {
+        (None, _) => None,
+        (Some(value), None) => Some(value.to_str().unwrap_or_default()),
+        // Two are no bearer that anybody has.
+        (Some(_), Some(_)) => Some(""),
+    };
+    let traceparent = headers.get("traceparent").and_then(|value| value.to_str().ok());
+    Sender {
+        caller: web.engine.app.access.identify(authorization),
+        trace: Uuid::now_v7(),
+        traceparent: traceparent.filter(|text| is_traceparent(text)).map(str::to_owned),
+    }
+}
+
+/// `00-<32 hex>-<16 hex>-<2 hex>` of W3C Trace Context, section 3.2.
+fn is_traceparent(text: &str) -> bool {
+    let mut parts = text.split('-').map(|part| (part.len(), part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))));
+    [2, 32, 16, 2].into_iter().all(|len| parts.next() == Some((len, true))) && parts.next().is_none()
+}
+
+fn respond(status: StatusCode, response_type: ResponseType, reply: Reply, trace: Uuid) -> Response {
+    let mut response = (status, reply.body).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, response_type.content_type());
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Ok(trace) = HeaderValue::from_str(&trace.as_hyphenated().to_string()) {
+        headers.insert("x-request-id", trace);
+    }
+    response
+}
+
+fn without_body(fault: &BodyFault) -> Response {
+    match fault {
+        BodyFault::TooLarge => {
+            let message = format!("the body is larger than {MAX_BODY_BYTES} bytes");
+            plain(StatusCode::PAYLOAD_TOO_LARGE, Refusal::new(ErrorCode::LimitExceeded, message))
+        }
+        BodyFault::TooSlow => {
+            plain(StatusCode::REQUEST_TIMEOUT, Refusal::new(ErrorCode::LimitExceeded, "the body came too slowly"))
+        }
+        BodyFault::NoRoom => {
+            let mut response = plain(StatusCode::SERVICE_UNAVAILABLE, Refusal::overloaded(RETRY_AFTER_MS));
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            response
+        }
+        BodyFault::Broken => StatusCode::BAD_REQUEST.into_response(),
+    }
+}
+
+/// A refusal of HTTP itself, in the shape of a GraphQL response all the same.
+fn plain(status: StatusCode, refusal: Refusal) -> Response {
+    let reply = Reply::refused(vec![Fault { refusal, pos: None }], Uuid::nil());
+    let mut response = (status, reply.body).into_response();
+    response.headers_mut().insert(header::CONTENT_TYPE, ResponseType::Json.content_type());
+    response
+}
+
+/// The same, and the connection ends: what is left of the body is not waited for.
+fn closing(mut response: Response) -> Response {
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
+}

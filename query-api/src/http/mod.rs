@@ -1,0 +1,88 @@
+//! The routes of this role.
+
+mod body;
+mod graphql;
+mod negotiate;
+mod resources;
+
+use std::{
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
+
+use axum::{
+    Router,
+    http::{HeaderName, HeaderValue, Method, header},
+    routing::{any, get},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tower_http::{
+    compression::CompressionLayer,
+    cors::{Any, CorsLayer},
+    set_header::SetResponseHeaderLayer,
+};
+
+use self::body::BodyBudget;
+use crate::{engine::Engine, live::FrameGroups, ws::SocketLimits};
+
+/// How long a browser may remember what it may send from another origin.
+const PREFLIGHT_FOR: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What the routes share.
+#[derive(Clone)]
+pub struct Web {
+    pub engine: Engine,
+    bodies: BodyBudget,
+    /// WebSockets open.
+    pub sockets: TaskTracker,
+    /// Subscribers who asked the same.
+    pub groups: FrameGroups,
+    pub socket_limits: SocketLimits,
+    /// The end of the program: WebSockets are closed.
+    pub shutdown: CancellationToken,
+    head_at_start: i64,
+    ready: Arc<AtomicBool>,
+}
+
+impl Web {
+    /// What the routes of that engine share.
+    pub fn new(engine: Engine, head_at_start: i64, socket_limits: SocketLimits, shutdown: CancellationToken) -> Self {
+        Self {
+            groups: FrameGroups::new(engine.clone()),
+            engine,
+            bodies: BodyBudget::new(),
+            sockets: TaskTracker::new(),
+            socket_limits,
+            shutdown,
+            head_at_start,
+            ready: Arc::new(AtomicBool::new(false)),
+        }
+    }
+}
+
+/// The routes.
+///
+/// Other origins may call: there are no cookies, so a page elsewhere has no more than what its visitor gives it. Credentials of
+/// the browser are never asked for.
+pub fn router(web: Web) -> Router {
+    let cors = CorsLayer::new()
+        .allow_origin(Any)
+        .allow_methods([Method::GET, Method::POST])
+        .allow_headers([header::CONTENT_TYPE, header::AUTHORIZATION, header::ACCEPT, HeaderName::from_static("traceparent")])
+        .expose_headers([HeaderName::from_static("x-request-id")])
+        .max_age(PREFLIGHT_FOR);
+    Router::new()
+        .route("/seat-plans/{hash}", get(resources::seat_plan))
+        .layer(CompressionLayer::new())
+        .route("/graphql", any(graphql::graphql))
+        .route("/.well-known/jwks.json", get(resources::jwks))
+        .layer(cors)
+        .route("/", get(resources::landing))
+        .route("/healthz", get(resources::healthz))
+        .route("/readyz", get(resources::readyz))
+        .route("/metrics", get(resources::metrics))
+        .layer(SetResponseHeaderLayer::if_not_present(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")))
+        .layer(SetResponseHeaderLayer::if_not_present(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")))
+        .layer(SetResponseHeaderLayer::if_not_present(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")))
+        .with_state(web)
+}

@@ -1,0 +1,140 @@
+//! What can be read.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, ID, Object};
+use chrono::Utc;
+use tickiz_contract::{Caller, Refusal, Refusals};
+use tickiz_domain::ids::{BookingId, EventId};
+use tickiz_read_models::EventView;
+
+use super::{
+    app_of,
+    booking::Booking,
+    caller_of,
+    enums::EventOrder,
+    event::{Event, EventConnection, EventEdge, PageInfo},
+    filter,
+    inputs::EventFilter,
+    log::LogEntry,
+    scalars::{Position, int},
+    seat_map::{self, SeatMap},
+};
+use crate::{
+    access::{Action, allow},
+    app::{Answered, App, Failure, Fault, invalid, position},
+    audit::AuditQuery,
+    limits::MAX_LOG_ENTRIES,
+};
+
+/// A show that the caller may see; `None` where it is not there, or not his to see.
+pub async fn visible_show(app: &App, caller: &Caller, id: EventId) -> Answered<Option<EventView>> {
+    app.freshness.of(&app.reads, id.0).await?;
+    let show = app.reads.event(id).await?;
+    Ok(show.filter(|view| allow(caller, Action::SeeShow(&view.show)).is_ok()))
+}
+
+pub struct Query;
+
+#[Object]
+impl Query {
+    /// minPosition: the answer is at least as new as that; if it is not there within two seconds, OVERLOADED.
+    async fn event(&self, ctx: &Context<'_>, id: ID, min_position: Option<Position>) -> Result<Option<Event>, Failure> {
+        let app = app_of(ctx);
+        app.freshness.at_least(&app.reads, min_position.as_ref().map(|p| p.0.as_str())).await?;
+        let Ok(id) = id.0.parse() else { return Ok(None) };
+        Ok(visible_show(app, caller_of(ctx), id).await?.map(|view| Event(Arc::new(view))))
+    }
+
+    /// RELEVANCE needs filter.text. first is 1 to 100.
+    async fn events(
+        &self,
+        ctx: &Context<'_>,
+        filter: Option<EventFilter>,
+        #[graphql(default_with = "Some(EventOrder::StartsAt)")] order_by: Option<EventOrder>,
+        #[graphql(default_with = "Some(20)")] first: Option<i32>,
+        after: Option<String>,
+        min_position: Option<Position>,
+    ) -> Result<EventConnection, async_graphql::Error> {
+        let app = app_of(ctx);
+        let order = order_by.unwrap_or(EventOrder::StartsAt).into();
+        let query = filter::query(filter, order, first.unwrap_or(20), after.as_deref(), Utc::now())?;
+        app.freshness.at_least(&app.reads, min_position.as_ref().map(|p| p.0.as_str())).await?;
+        app.freshness.of_shows(&app.reads).await.map_err(Failure::from)?;
+        let page = app.reads.list_events(&query).await.map_err(Failure::from)?;
+        let edges: Vec<EventEdge> = page
+            .rows
+            .into_iter()
+            .map(|(cursor, view)| EventEdge { cursor: cursor.to_string(), node: Event(Arc::new(view)) })
+            .collect();
+        let end_cursor = edges.last().map(|edge| edge.cursor.clone());
+        let page_info = PageInfo { has_next_page: page.has_next_page, end_cursor };
+        Ok(EventConnection { edges, page_info, total_count: int(page.total_count) })
+    }
+
+    async fn seat_map(
+        &self,
+        ctx: &Context<'_>,
+        event_id: ID,
+        min_position: Option<Position>,
+    ) -> Result<Option<SeatMap>, Failure> {
+        let app = app_of(ctx);
+        app.freshness.at_least(&app.reads, min_position.as_ref().map(|p| p.0.as_str())).await?;
+        let Ok(id) = event_id.0.parse() else { return Ok(None) };
+        match visible_show(app, caller_of(ctx), id).await? {
+            Some(_) => seat_map::seat_map(ctx, id).await,
+            None => Ok(None),
+        }
+    }
+
+    async fn booking(
+        &self,
+        ctx: &Context<'_>,
+        id: ID,
+        access_token: Option<String>,
+        min_position: Option<Position>,
+    ) -> Result<Option<Booking>, Failure> {
+        let app = app_of(ctx);
+        app.freshness.at_least(&app.reads, min_position.as_ref().map(|p| p.0.as_str())).await?;
+        let id: BookingId = id.0.parse().map_err(|_| Refusal::not_found("booking"))?;
+        app.freshness.of(&app.reads, id.0).await?;
+        let view = app.reads.booking(id).await?.ok_or_else(|| Refusal::not_found("booking"))?;
+        allow(caller_of(ctx), Action::SeeBooking(&view.purchase, access_token.as_deref()))?;
+        Ok(Some(view.into()))
+    }
+
+    /// For auditors: the log itself, in order.
+    async fn log(
+        &self,
+        ctx: &Context<'_>,
+        after: Option<Position>,
+        stream_type: Option<String>,
+        stream_id: Option<ID>,
+        #[graphql(default_with = "Some(100)")] first: Option<i32>,
+    ) -> Result<Vec<LogEntry>, async_graphql::Error> {
+        allow(caller_of(ctx), Action::ReadLog)?;
+        let mut faults = Vec::new();
+        let after = after.map_or(Ok(0), |after| position(&after.0, "after")).map_err(|fault| faults.push(fault));
+        let stream_type = stream_type.map(|name| name.parse()).transpose();
+        let stream_type = stream_type.map_err(|error: tickiz_domain::stream::UnknownStreamType| {
+            faults.push(invalid(&["streamType"], error.to_string()));
+        });
+        let first = first.unwrap_or(100);
+        if !(1..=MAX_LOG_ENTRIES).contains(&first) {
+            faults.push(invalid(&["first"], format!("1 to {MAX_LOG_ENTRIES} entries at once, not {first}")));
+        }
+        let (Ok(after), Ok(stream_type), true) = (after, stream_type, faults.is_empty()) else {
+            return Err(Refusals(faults).into());
+        };
+        let stream_id = match stream_id.map(|id| id.0.parse::<uuid::Uuid>()) {
+            Some(Ok(id)) => Some(id),
+            // What is no id is the id of nothing.
+            Some(Err(_)) => return Ok(Vec::new()),
+            None => None,
+        };
+        let first = usize::try_from(first).unwrap_or_default();
+        let query = AuditQuery { after, stream_type, stream_id, first };
+        let entries = app_of(ctx).log.entries(query).await.map_err(Fault::new)?;
+        Ok(entries.into_iter().map(LogEntry).collect())
+    }
+}
