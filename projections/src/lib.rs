@@ -2,7 +2,8 @@
 //!
 //! # Layout
 //!
-//! * [`stream`]: where domain events come from, and how every one comes once and none is missing.
+//! * [`stream`]: where domain events come from, and how every one comes once and none is missing. `log_stream`: the event
+//!   log as such a stream.
 //! * [`events`], [`bookings`]: the projections. [`project`]: how a batch goes into the store. [`plans`]: seating plans.
 //! * [`service`]: runs them. [`live`]: what changes, to those who watch it.
 //! * [`compare`]: compares the read models with the log.
@@ -11,6 +12,7 @@ pub mod bookings;
 pub mod compare;
 pub mod events;
 pub mod live;
+mod log_stream;
 pub mod plans;
 pub mod project;
 pub mod service;
