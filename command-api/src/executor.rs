@@ -1,0 +1,391 @@
+//! Carrying one command out: load, decide, append; and again where the ground moved in between.
+//!
+//! # Why a command has one effect
+//!
+//! * A decision is made on aggregates as they were loaded, perhaps by an old copy out of memory. The append names every stream it
+//!   read with the sequence that it read, and the log refuses it when one of them has moved. Then it is decided again, on what is
+//!   really there ([`AppendError::Conflict`]). So a stale copy costs a second try, never a wrong decision.
+//! * A **refusal** appends nothing, so nothing would catch a stale copy there. Therefore a refusal, or finding that there is
+//!   nothing to do, only counts when it was decided on aggregates that were read from the log for this very attempt; what was
+//!   decided on remembered ones is decided again on fresh ones.
+//! * With an idempotency key, the receipt is looked up at the door, and the log looks again in the transaction that would write
+//!   it ([`AppendError::Answered`]). Of ten at once one appends; the nine get its receipt. Since the one may be done between the
+//!   door and a refusal, the receipt is looked up once more before a refusal is given.
+//! * `command_id` is new for each attempt, since the log finds by it what became of an append whose COMMIT was not answered.
+//!
+//! Attempts are bounded and wait a random time in between, so that many who collide do not collide again in step.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use cqrs_es::{Aggregate, event_sink::EventSink};
+use tickiz_contract::{CallContext, Caller, ErrorCode, Refusal, Refusals};
+use tickiz_domain::{
+    booking::Booking,
+    event::Event,
+    ids::{EventId, OrganizerId},
+    stored::StoredEvent,
+    stream::StreamId,
+};
+use tickiz_event_log::{
+    Append, AppendError, Attachment, EventLog, LoadError, Loaded, LostClaim, Metadata, NewEvent, NewReceipt, Receipt,
+    Repository, Sequence, StreamAppend,
+};
+use uuid::Uuid;
+
+use crate::{ids::Ids, refusals::internal};
+
+/// How often one command is decided. Every conflict means that somebody else's command succeeded, so more is needed only where
+/// very many change one aggregate in the same moment.
+pub const MAX_ATTEMPTS: u32 = 24;
+/// The longest wait before the second attempt; it doubles with each, up to [`MAX_BACKOFF`].
+const FIRST_BACKOFF: Duration = Duration::from_millis(2);
+/// The longest wait before any attempt: about what a batch of the log takes on a slow disk.
+const MAX_BACKOFF: Duration = Duration::from_millis(64);
+/// What a caller is told to wait after the last attempt, in milliseconds.
+pub(crate) const RETRY_AFTER_MS: u64 = 250;
+
+/// Whether a remembered copy of an aggregate will do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reading {
+    /// A copy out of memory, if there is one: right for a decision that is appended, since the append checks it.
+    Warm,
+    /// As the log has it now.
+    Fresh,
+}
+
+/// Who is behind a command, for the metadata of its domain events.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// `buyer`, `organizer:<id>`, `system:<process manager>`.
+    pub actor: String,
+    /// What caused it.
+    pub causation_id: Option<Uuid>,
+    /// The request at the door.
+    pub correlation_id: Option<Uuid>,
+    /// W3C trace context.
+    pub traceparent: Option<String>,
+}
+
+impl Origin {
+    /// A request at the door.
+    #[must_use]
+    pub fn of(context: &CallContext) -> Self {
+        let actor = match &context.caller {
+            Caller::Anonymous => "buyer".to_owned(),
+            Caller::Organizer { organizer_id } => format!("organizer:{organizer_id}"),
+            Caller::Auditor => "auditor".to_owned(),
+        };
+        Self {
+            actor,
+            causation_id: None,
+            correlation_id: Some(context.correlation_id),
+            traceparent: context.traceparent.clone(),
+        }
+    }
+
+    /// A request at the door by somebody who proved to be a booking's buyer, whatever bearer he has beside.
+    #[must_use]
+    pub fn of_buyer(context: &CallContext) -> Self {
+        Self { actor: "buyer".to_owned(), ..Self::of(context) }
+    }
+
+    /// A process manager of ours, and what set it off (a timer, a webhook, a domain event).
+    #[must_use]
+    pub fn system(process: &str, cause: Uuid) -> Self {
+        Self { actor: format!("system:{process}"), causation_id: Some(cause), correlation_id: None, traceparent: None }
+    }
+}
+
+/// What makes a repetition of a command an answered one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestKey {
+    /// Who asks. At most 200 bytes.
+    pub scope: String,
+    /// The mutation.
+    pub operation: &'static str,
+    /// The caller's key.
+    pub key: String,
+    /// SHA-256 of what is compared of the request.
+    pub request_hash: [u8; 32],
+}
+
+/// What a decision asks of its aggregate.
+pub struct Ask<A: Aggregate> {
+    /// The command.
+    pub command: A::Command,
+    /// Every other stream that it was decided on, with the sequence read.
+    pub reads: Vec<(StreamId, Sequence)>,
+    /// The tenant.
+    pub organizer_id: Option<OrganizerId>,
+    /// The show that it is about.
+    pub show_id: Option<EventId>,
+    /// What the domain events will name by hash.
+    pub attachments: Vec<Attachment>,
+}
+
+/// An aggregate that commands are carried out on.
+pub trait Target: Aggregate<Services = (), Event: StoredEvent, Error: Send> + Clone + 'static {
+    /// Where it is loaded from.
+    fn repository(executor: &Executor) -> &Repository<Self>;
+}
+
+impl Target for Event {
+    fn repository(executor: &Executor) -> &Repository<Self> {
+        &executor.events
+    }
+}
+
+impl Target for Booking {
+    fn repository(executor: &Executor) -> &Repository<Self> {
+        &executor.bookings
+    }
+}
+
+/// One command while it is being carried out. Whatever it has prepared (seats picked, a name drawn) it keeps between attempts.
+pub trait Decision<A: Target>: Send {
+    /// Whether the aggregate is to be made, so that the first attempt need not look for it: were it there, the append would find
+    /// out.
+    const IS_NEW: bool = false;
+
+    /// What to ask of the aggregate as it stands. Called anew for every attempt; other aggregates are to be loaded by `reading`.
+    fn decide(
+        &mut self,
+        target: &Loaded<A>,
+        reading: Reading,
+    ) -> impl Future<Output = Result<Ask<A>, Refusals>> + Send;
+
+    /// The aggregate's refusal in the words of the contract.
+    fn refused(&self, error: &A::Error) -> Refusals;
+
+    /// What it means that claims were lost: `Ok` to decide again, otherwise the refusal.
+    ///
+    /// # Errors
+    /// When there is nothing else to try.
+    fn lost(&mut self, lost: Vec<LostClaim>) -> Result<(), Refusals>;
+
+    /// What a repetition is answered from, given the aggregate as it stands afterwards: ids, not state.
+    fn result(&self, after: &A) -> Vec<u8>;
+}
+
+/// How a command came out.
+#[derive(Debug)]
+pub enum Carried<A> {
+    /// It took effect, or there was nothing to do; the aggregate as it stands.
+    Done(Arc<Loaded<A>>),
+    /// The same request succeeded before.
+    Repeated(Receipt),
+}
+
+/// Why an attempt was not the last one, or the end.
+enum Failed {
+    /// Something moved; perhaps only because a remembered copy was old.
+    Conflict,
+    /// Decided on remembered aggregates, and nothing was appended that would have checked them.
+    Unchecked,
+    /// Claims were lost, and the decision has another idea.
+    Retry,
+    /// The same request succeeded before.
+    Answered(Box<Receipt>),
+    /// Refused, and the same request may have succeeded in between.
+    Refused(Refusals),
+    /// Refused by the log, which has looked for the receipt itself.
+    Lost(Refusals),
+}
+
+impl From<Refusals> for Failed {
+    fn from(refusals: Refusals) -> Self {
+        Self::Refused(refusals)
+    }
+}
+
+impl From<Refusal> for Failed {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal.into())
+    }
+}
+
+impl From<LoadError> for Failed {
+    fn from(error: LoadError) -> Self {
+        internal(&error).into()
+    }
+}
+
+/// Carries commands out. One a process, so that all of it shares the remembered aggregates.
+pub struct Executor {
+    log: EventLog,
+    events: Repository<Event>,
+    bookings: Repository<Booking>,
+    ids: Ids,
+}
+
+impl Executor {
+    /// Over that log.
+    #[must_use]
+    pub fn new(log: EventLog, ids: Ids) -> Self {
+        Self { events: Repository::new(log.clone()), bookings: Repository::new(log.clone()), log, ids }
+    }
+
+    /// The log below.
+    #[must_use]
+    pub const fn log(&self) -> &EventLog {
+        &self.log
+    }
+
+    /// An aggregate as it stands.
+    ///
+    /// # Errors
+    /// When the store fails or a domain event cannot be read.
+    pub async fn load<A: Target>(&self, id: Uuid, reading: Reading) -> Result<Arc<Loaded<A>>, LoadError> {
+        let (repository, stream) = (A::repository(self), Repository::<A>::stream(id));
+        match reading {
+            Reading::Warm => repository.load(stream).await,
+            Reading::Fresh => repository.load_fresh(stream).await,
+        }
+    }
+
+    /// Carries one command out, or finds that it was carried out before.
+    ///
+    /// # Errors
+    /// Why not. Nothing was changed then, unless the code is `INTERNAL`.
+    pub async fn run<A: Target, D: Decision<A>>(
+        &self,
+        id: Uuid,
+        origin: &Origin,
+        key: Option<&RequestKey>,
+        decision: &mut D,
+    ) -> Result<Carried<A>, Refusals> {
+        if let Some(receipt) = self.receipt(key).await? {
+            return Ok(Carried::Repeated(receipt));
+        }
+        let mut reading = Reading::Warm;
+        for attempt in 0..MAX_ATTEMPTS {
+            let is_first = attempt == 0;
+            match self.attempt(id, origin, key, decision, reading, D::IS_NEW && is_first).await {
+                Ok(loaded) => return Ok(Carried::Done(loaded)),
+                Err(Failed::Answered(receipt)) => {
+                    return compared(*receipt, key).map(Carried::Repeated).map_err(Refusals::from);
+                }
+                Err(Failed::Unchecked) => {}
+                Err(Failed::Conflict | Failed::Retry) => self.back_off(attempt).await,
+                Err(Failed::Lost(refusals)) => return Err(refusals),
+                Err(Failed::Refused(refusals)) => {
+                    // The same request may have succeeded since the door, and what it did is why this one is refused.
+                    let repeated = self.receipt(key).await?;
+                    return repeated.map(Carried::Repeated).ok_or(refusals);
+                }
+            }
+            reading = Reading::Fresh;
+        }
+        tracing::warn!(stream = %Repository::<A>::stream(id), attempts = MAX_ATTEMPTS, "a command collided too often");
+        Err(Refusal::overloaded(RETRY_AFTER_MS).into())
+    }
+
+    async fn back_off(&self, attempt: u32) {
+        let longest = FIRST_BACKOFF.saturating_mul(1 << attempt.min(10)).min(MAX_BACKOFF);
+        tokio::time::sleep(self.ids.jitter(longest)).await;
+    }
+
+    /// The receipt of the same request, if it succeeded before.
+    async fn receipt(&self, key: Option<&RequestKey>) -> Result<Option<Receipt>, Refusal> {
+        let Some(RequestKey { scope, operation, key: text, .. }) = key else { return Ok(None) };
+        let receipt = self.log.receipt(scope, operation, text).await.map_err(|error| internal(&error))?;
+        receipt.map(|receipt| compared(receipt, key)).transpose()
+    }
+
+    async fn attempt<A: Target, D: Decision<A>>(
+        &self,
+        id: Uuid,
+        origin: &Origin,
+        key: Option<&RequestKey>,
+        decision: &mut D,
+        reading: Reading,
+        is_new: bool,
+    ) -> Result<Arc<Loaded<A>>, Failed> {
+        let stream = Repository::<A>::stream(id);
+        let target = if is_new { Arc::default() } else { self.load::<A>(id, reading).await? };
+        let ask = match decision.decide(&target, reading).await {
+            Ok(ask) => ask,
+            Err(refusals) => return Err(unless_warm(reading, refusals)),
+        };
+        let mut after = target.aggregate.clone();
+        let sink = EventSink::default();
+        if let Err(error) = after.handle(ask.command, &(), &sink).await {
+            return Err(unless_warm(reading, decision.refused(&error)));
+        }
+        let events = sink.collect().await;
+        if events.is_empty() && (key.is_none() || reading == Reading::Warm) {
+            return if reading == Reading::Warm { Err(Failed::Unchecked) } else { Ok(target) };
+        }
+        let events: Vec<NewEvent> = events.iter().map(|event| NewEvent::of(event, id)).collect();
+        let receipt = key.map(|key| NewReceipt {
+            scope: key.scope.clone(),
+            operation: key.operation,
+            key: key.key.clone(),
+            request_hash: key.request_hash,
+            result: decision.result(&after),
+        });
+        let mut append = Append {
+            metadata: self.metadata(origin, ask.show_id),
+            organizer_id: ask.organizer_id,
+            streams: Vec::new(),
+            reads: ask.reads,
+            receipt,
+            attachments: ask.attachments,
+        };
+        if events.is_empty() {
+            append.reads.push((stream, target.sequence));
+        } else {
+            append.streams.push(StreamAppend { stream, expected: target.sequence, events });
+        }
+        match self.log.append(append).await {
+            Ok(appended) => match A::repository(self).absorb(stream, &target, &appended.events) {
+                Some(after) => Ok(after),
+                None => Ok(self.load(id, Reading::Fresh).await?),
+            },
+            Err(error) => {
+                A::repository(self).evict(stream);
+                Err(failed(error, decision))
+            }
+        }
+    }
+
+    fn metadata(&self, origin: &Origin, show_id: Option<EventId>) -> Metadata {
+        Metadata {
+            command_id: self.ids.random(),
+            causation_id: origin.causation_id,
+            correlation_id: origin.correlation_id,
+            actor: Some(origin.actor.clone()),
+            traceparent: origin.traceparent.clone(),
+            show_id,
+        }
+    }
+}
+
+/// A refusal counts when it was decided on what the log has now.
+fn unless_warm(reading: Reading, refusals: Refusals) -> Failed {
+    let is_about_load = refusals.0.iter().any(|refusal| refusal.code == ErrorCode::Overloaded || refusal.code == ErrorCode::Internal);
+    if reading == Reading::Warm && !is_about_load { Failed::Unchecked } else { Failed::Refused(refusals) }
+}
+
+/// The receipt, if it is of the same request.
+fn compared(receipt: Receipt, key: Option<&RequestKey>) -> Result<Receipt, Refusal> {
+    if key.is_some_and(|key| key.request_hash != receipt.request_hash) {
+        let message = "this idempotency key was used for another request; take a new key for a new request";
+        return Err(Refusal::new(ErrorCode::IdempotencyKeyReused, message));
+    }
+    Ok(receipt)
+}
+
+fn failed<A: Target, D: Decision<A>>(error: AppendError, decision: &mut D) -> Failed {
+    match error {
+        AppendError::Conflict { .. } => Failed::Conflict,
+        AppendError::ClaimsLost(lost) => match decision.lost(lost) {
+            Ok(()) => Failed::Retry,
+            Err(refusals) => Failed::Lost(refusals),
+        },
+        AppendError::Answered(receipt) => Failed::Answered(receipt),
+        AppendError::Overloaded { retry_after_ms } => Refusal::overloaded(retry_after_ms).into(),
+        AppendError::Closed => Refusal::overloaded(RETRY_AFTER_MS).into(),
+        error @ (AppendError::Malformed(_) | AppendError::Store(_)) => internal(&error).into(),
+    }
+}

@@ -1,0 +1,199 @@
+//! Which seats of a show are taken, as far as this process knows: for choosing the best ones, never for deciding.
+//!
+//! What decides is the claim, in the append. But who is told to take the best seats should be told seats that he is likely to
+//! get, and a hundred who ask at once should not all be told the same ones. So this keeps, for a bounded number of shows,
+//!
+//! * the seats that were claimed when the claims were last read, and since then by this process. A seat that came free is
+//!   noticed at the next reading, at most [`MAX_AGE`] later, and always before somebody is told that a show is sold out;
+//! * the seats that are **picked**: handed to a command of this process whose append is still under way. Two commands of one
+//!   process are never handed the same seat. A pick ends with its [`Picked`], whatever becomes of the command.
+//!
+//! Between processes two picks can collide; the loser's claim is lost, the claims are read anew, and it picks again.
+
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use parking_lot::Mutex;
+use tickiz_domain::{allocation::best_available, ids::EventId, seating_plan::SeatingPlan};
+use tickiz_event_log::{EventLog, StoreError};
+
+/// How many shows are remembered. More are on sale at once, but few of them are asked for best seats within the same second.
+const MAX_SHOWS: u64 = 256;
+/// How old a reading of the claims may be. Seats that come free in between are found again before anybody hears "sold out".
+const MAX_AGE: TimeDelta = TimeDelta::seconds(1);
+/// How often a choice waits for picks of others that may come free, before it gives up.
+const MAX_WAITS: u32 = 50;
+/// How long it waits each time: about what an append takes.
+const WAIT: Duration = Duration::from_millis(20);
+
+/// What is known of one show's seats, by their indexes in the plan.
+#[derive(Default)]
+struct House {
+    taken: HashSet<usize>,
+    picked: HashSet<usize>,
+    /// When the claims were asked for that `taken` comes from, by the store's clock.
+    read_at: Option<DateTime<Utc>>,
+}
+
+/// A show's house, and who reads its claims at the moment: of many who need a reading, one reads.
+#[derive(Default)]
+struct Entry {
+    house: Mutex<House>,
+    reading: tokio::sync::Mutex<()>,
+}
+
+/// The seats of the shows that were lately asked for.
+pub struct Occupancy {
+    log: EventLog,
+    houses: moka::sync::Cache<EventId, Arc<Entry>>,
+}
+
+/// Seats that are handed out until this is dropped.
+pub struct Picked {
+    entry: Arc<Entry>,
+    seats: Vec<usize>,
+}
+
+impl Picked {
+    /// Their indexes in the plan.
+    #[must_use]
+    pub fn seats(&self) -> &[usize] {
+        &self.seats
+    }
+
+    /// They are claimed now.
+    pub fn keep(self) {
+        let mut house = self.entry.house.lock();
+        house.taken.extend(self.seats.iter().copied());
+    }
+}
+
+impl Drop for Picked {
+    fn drop(&mut self) {
+        let mut house = self.entry.house.lock();
+        for seat in &self.seats {
+            house.picked.remove(seat);
+        }
+    }
+}
+
+/// Why no seats could be picked.
+#[derive(Debug, thiserror::Error)]
+pub enum PickError {
+    /// Fewer are free than were asked for.
+    #[error("only {left} seats are left")]
+    SoldOut {
+        /// How many are.
+        left: usize,
+    },
+    /// Enough are free or being taken by others, and it does not become clear which.
+    #[error("too many are choosing at once")]
+    Busy,
+    /// The claims could not be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What seats are wanted.
+pub struct Wanted<'a> {
+    /// The show.
+    pub show: EventId,
+    /// Its plan.
+    pub plan: &'a SeatingPlan,
+    /// The categories that the type covers.
+    pub categories: &'a [String],
+    /// Seats that the same booking has already.
+    pub except: &'a [usize],
+    /// How many, together where possible.
+    pub quantity: usize,
+    /// 0 for the very best, else among which of the equally good ones ([`best_available`]).
+    pub spread: u64,
+}
+
+/// What one look at a house gives.
+enum Look {
+    Picked(Vec<usize>),
+    /// So many are left, others' picks aside.
+    Few(usize),
+    /// Not enough are left unless others give back what they picked.
+    Wait,
+}
+
+impl Occupancy {
+    /// Remembers nothing yet.
+    #[must_use]
+    pub fn new(log: EventLog) -> Self {
+        Self { log, houses: moka::sync::Cache::new(MAX_SHOWS) }
+    }
+
+    fn entry(&self, show: EventId) -> Arc<Entry> {
+        self.houses.get_with(show, Arc::default)
+    }
+
+    /// Picks seats, and hands them to nobody else of this process until the [`Picked`] is dropped.
+    ///
+    /// # Errors
+    /// [`PickError::SoldOut`] only by claims that were read for this very pick.
+    pub async fn pick(&self, wanted: &Wanted<'_>) -> Result<Picked, PickError> {
+        let entry = self.entry(wanted.show);
+        let mut is_read = self.refresh(&entry, wanted, self.log.now() - MAX_AGE).await?;
+        for _ in 0..MAX_WAITS {
+            match look(&entry.house, wanted) {
+                Look::Picked(seats) => return Ok(Picked { entry, seats }),
+                Look::Few(left) if is_read => return Err(PickError::SoldOut { left }),
+                Look::Few(_) => is_read = self.refresh(&entry, wanted, self.log.now()).await?,
+                Look::Wait => {
+                    tokio::time::sleep(WAIT).await;
+                    is_read = false;
+                }
+            }
+        }
+        Err(PickError::Busy)
+    }
+
+    /// A picked seat turned out to be somebody else's: the next pick reads the claims anew.
+    pub fn distrust(&self, show: EventId) {
+        self.entry(show).house.lock().read_at = None;
+    }
+
+    /// Reads the claims unless they were read since `since`. Whether this call, or one that it waited for, read them.
+    async fn refresh(&self, entry: &Entry, wanted: &Wanted<'_>, since: DateTime<Utc>) -> Result<bool, StoreError> {
+        let is_recent = || entry.house.lock().read_at.is_some_and(|at| at >= since);
+        if is_recent() {
+            return Ok(false);
+        }
+        let _reading = entry.reading.lock().await;
+        if is_recent() {
+            return Ok(true);
+        }
+        let asked_at = self.log.now();
+        let prefix = format!("seat/{}/", wanted.show);
+        let claims = self.log.claims_with_prefix(&prefix).await?;
+        let seats = claims.iter().filter_map(|claim| wanted.plan.seat_index(claim.resource.strip_prefix(&prefix)?));
+        let taken = seats.collect();
+        let mut house = entry.house.lock();
+        house.taken = taken;
+        house.read_at = Some(asked_at);
+        Ok(true)
+    }
+}
+
+fn look(house: &Mutex<House>, wanted: &Wanted<'_>) -> Look {
+    let covers: Vec<bool> = wanted.plan.categories().iter().map(|category| wanted.categories.contains(category)).collect();
+    let is_eligible =
+        |seat: usize| covers[wanted.plan.seat(seat).category] && !wanted.except.contains(&seat);
+    let mut house = house.lock();
+    let chosen = best_available(
+        wanted.plan,
+        is_eligible,
+        |seat| !house.taken.contains(&seat) && !house.picked.contains(&seat) && !wanted.except.contains(&seat),
+        wanted.quantity,
+        wanted.spread,
+    );
+    if let Some(seats) = chosen {
+        house.picked.extend(seats.iter().copied());
+        return Look::Picked(seats);
+    }
+    let open = (0..wanted.plan.len()).filter(|seat| is_eligible(*seat) && !house.taken.contains(seat)).count();
+    if open < wanted.quantity { Look::Few(open) } else { Look::Wait }
+}
