@@ -268,6 +268,7 @@ fn mysql<'q>(query: Query<'q, MySql, MySqlArguments>, binds: Vec<Value>) -> Quer
         Value::Text(v) => query.bind(v),
         Value::Bytes(v) => query.bind(v),
         Value::Uuid(v) => query.bind(v),
-        Value::Time(v) => query.bind(v),
+        // As DATETIME: the driver calls a `DateTime<Utc>` a TIMESTAMP, and what lies beyond 2038 becomes NULL on MariaDB.
+        Value::Time(v) => query.bind(v.naive_utc()),
     })
 }

@@ -1,0 +1,53 @@
+//! What the tests of the read side share: stores, a log that can be told what to hold, histories.
+#![allow(dead_code, reason = "each test program uses its own part of this")]
+#![allow(missing_docs, reason = "test code")]
+
+pub mod history;
+pub mod log;
+pub mod naive;
+
+use std::panic::AssertUnwindSafe;
+
+use futures::FutureExt;
+use tickiz_read_models::{MySqlOptions, ReadStore};
+use uuid::Uuid;
+
+/// Runs a test against SQLite in a file, MySQL and MariaDB, each empty. A server that is not there is skipped with a printed line,
+/// or is a failure where `TICKIZ_TEST_REQUIRE_SERVERS=1` promises it.
+pub async fn on_every_store(test: impl AsyncFn(ReadStore)) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = ReadStore::open_sqlite(&folder.path().join("read.db")).await.unwrap();
+    store.migrate().await.unwrap();
+    println!("on SQLite");
+    test(store).await;
+    for variable in ["TICKIZ_TEST_MYSQL_URL", "TICKIZ_TEST_MARIADB_URL"] {
+        on_server(variable, &test).await;
+    }
+}
+
+async fn on_server(variable: &str, test: &impl AsyncFn(ReadStore)) {
+    let Ok(address) = std::env::var(variable) else {
+        assert!(std::env::var("TICKIZ_TEST_REQUIRE_SERVERS").as_deref() != Ok("1"), "{variable} is not set");
+        println!("skipped: {variable} is not set");
+        return;
+    };
+    let name = format!("tickiz_rm_{}", Uuid::new_v4().simple());
+    let admin = sqlx::MySqlPool::connect(&address).await.unwrap();
+    let version: String = sqlx::query_scalar("SELECT VERSION()").fetch_one(&admin).await.unwrap();
+    println!("on {version}");
+    sqlx::query(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(&admin).await.unwrap();
+    let url = format!("{}/{name}", address.trim_end_matches('/'));
+    let outcome = AssertUnwindSafe(async {
+        let store = ReadStore::open_mysql(&url, MySqlOptions::default()).await.unwrap();
+        store.migrate().await.unwrap();
+        test(store.clone()).await;
+        store.close().await;
+    })
+    .catch_unwind()
+    .await;
+    sqlx::query(sqlx::AssertSqlSafe(format!("DROP DATABASE {name}"))).execute(&admin).await.unwrap();
+    if let Err(panic) = outcome {
+        eprintln!("on {version}");
+        std::panic::resume_unwind(panic);
+    }
+}
