@@ -21,6 +21,8 @@ mod claims;
 mod fold;
 mod money;
 mod report;
+mod run;
 
-pub use fold::Walk;
-pub use report::{Finding, Promise, Report};
+use fold::Walk;
+use report::{Promise, Report};
+pub use run::run;

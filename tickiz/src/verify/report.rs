@@ -7,7 +7,6 @@ use tickiz_event_log::record::Position;
 
 /// The promises of the design, by number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[expect(missing_docs, reason = "`meaning` says each")]
 pub enum Promise {
     P1,
     P2,

@@ -1,0 +1,113 @@
+//! `tickiz serve`: every role in one process.
+//!
+//! They start from the log outwards and stop in the other order: first nobody new is let in and what is under way ends, then the
+//! workers, then the read side, and the log's writer last, so that whatever was acknowledged is durable.
+
+mod guide;
+mod roles;
+mod tokens;
+
+use std::time::Duration;
+
+use anyhow::Context;
+use tickiz_contract::Commands;
+use tickiz_query_api::HttpLimits;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    config::Config,
+    demo,
+    stores::{self, Stores},
+};
+use self::{
+    roles::{Reach, Roles},
+    tokens::Tokens,
+};
+
+/// How long requests and subscriptions under way may take to end.
+const DRAIN_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Runs until Ctrl-C or SIGTERM, then drains. A second signal ends it at once.
+///
+/// # Errors
+/// When a store cannot be opened, the address not bound, or a role ends by itself.
+pub async fn run(config: Config, with_demo: bool) -> anyhow::Result<()> {
+    let sandbox = config.sandbox_payments.unwrap_or(with_demo && !config.production);
+    let tokens = Tokens::of(&config, with_demo);
+    let stores = stores::open(&config).await?;
+    let listener = TcpListener::bind(config.listen)
+        .await
+        .with_context(|| format!("{} cannot be bound; TICKIZ_LISTEN names another address", config.listen))?;
+    let address = listener.local_addr().context("the bound address")?;
+    let public_url = config.public_url.as_ref().map_or_else(|| format!("http://{address}"), ToString::to_string);
+    let public_url = public_url.trim_end_matches('/').to_owned();
+
+    let mut roles = Roles::default();
+    let head_at_start = stores.log.head().await?;
+    let reach = Reach { address, public_url: &public_url };
+    let write_side = roles::write_side(&config, &stores, &reach, sandbox, &mut roles)?;
+    let (api, routes) = roles::read_side(&config, &tokens, &stores, &write_side, head_at_start, &mut roles).await?;
+    let serving = CancellationToken::new();
+    let metrics = api.metrics();
+    let server = tokio::spawn(tickiz_query_api::serve(listener, routes, HttpLimits::default(), metrics, serving.clone()));
+    println!("listening on http://{address}");
+    if with_demo {
+        show_demo(&stores, &write_side.commands, &format!("http://{address}"), &tokens).await;
+    }
+
+    let ended = tokio::select! {
+        () = signal() => None,
+        ended = roles.tasks.join_next() => ended,
+    };
+    tracing::info!("stopping: what is under way may end");
+    tokio::spawn(async {
+        signal().await;
+        std::process::exit(130);
+    });
+    serving.cancel();
+    roles.front.cancel();
+    if !api.drain(DRAIN_PATIENCE).await {
+        tracing::warn!("some requests did not end in time");
+    }
+    server.await.context("the HTTP server")?.context("the HTTP server")?;
+    roles.stop.cancel();
+    while let Some(role) = roles.tasks.join_next().await {
+        role.context("a role")??;
+    }
+    stores.log_service.shutdown().await;
+    match ended {
+        Some(role) => role.context("a role")?.context("a role ended by itself"),
+        None => Ok(()),
+    }
+}
+
+/// Ctrl-C or SIGTERM.
+async fn signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+        }
+        Err(error) => {
+            tracing::warn!(%error, "SIGTERM cannot be waited for; Ctrl-C still can");
+            let _ = tokio::signal::ctrl_c().await;
+        }
+    }
+}
+
+/// Loads the demo where it is not there yet, and prints what a newcomer may do.
+async fn show_demo(stores: &Stores, commands: &dyn Commands, url: &str, tokens: &Tokens) {
+    // Placed around the day of the first start: a later one repeats the very same commands, and finds their receipts.
+    let first = stores.log.read(0, 1).await.ok().and_then(|events| events.first().map(|event| event.recorded_at));
+    match demo::load(commands, demo::organizer_id(), first.unwrap_or_else(|| stores.log.now())).await {
+        Ok(shows) => {
+            let (organizer, auditor) = (tokens.organizer.as_deref(), tokens.auditor.as_deref());
+            println!("{}", guide::text(url, organizer.unwrap_or("–"), auditor.unwrap_or("–"), &shows));
+        }
+        Err(refusals) => tracing::warn!(%refusals, "the demo data of another version stays as it is"),
+    }
+}
