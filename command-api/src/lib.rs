@@ -14,19 +14,20 @@
 pub mod access;
 pub mod commands;
 pub mod executor;
-pub mod ids;
-pub mod webhooks;
-pub mod stores;
-pub mod payments;
 pub mod gateways;
+pub mod ids;
 pub mod keys;
 pub mod occupancy;
+pub mod payments;
 pub mod plans;
 pub mod refusals;
 pub mod scope;
 pub mod service;
+pub mod stores;
 pub mod system;
 pub mod validation;
+pub mod webhooks;
+pub mod workers;
 
 pub use commands::pay_booking::PaymentDesk;
 pub use service::{CommandOptions, CommandService};

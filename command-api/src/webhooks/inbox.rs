@@ -1,0 +1,212 @@
+//! The inbox: each message of a gateway once, by the gateway's own key.
+//!
+//! A row is only ever made of a message whose signature held, so whoever forges one cannot occupy the key of a true one. It is
+//! written before the gateway is answered; what it leads to comes afterwards, and is done again if a process dies in between:
+//! `next_attempt_at` is also the lease, and whoever works on a row moves it forward first, compare-and-set on `attempts`.
+
+use std::{sync::Arc, time::Duration};
+
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
+use tickiz_domain::ids::{BookingId, PaymentId};
+use tickiz_event_log::runtime::Clock;
+use uuid::Uuid;
+
+use crate::{
+    gateways::{AttemptRef, Webhook},
+    stores::{Database, StoreError, on_database},
+};
+
+const INSERT: &str = "INSERT INTO webhook_inbox (gateway, event_key, booking_id, payment_id, received_at, headers, raw_body, \
+                      verified, state, attempts, next_attempt_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?)";
+const SELECT_DUE: &str = "SELECT gateway, event_key, booking_id, payment_id, attempts FROM webhook_inbox \
+                          WHERE next_attempt_at <= ? ORDER BY next_attempt_at LIMIT ?";
+const TAKE: &str = "UPDATE webhook_inbox SET attempts = attempts + 1, next_attempt_at = ? \
+                    WHERE gateway = ? AND event_key = ? AND attempts = ? AND next_attempt_at IS NOT NULL";
+const SETTLE: &str = "UPDATE webhook_inbox SET state = ?, outcome = ?, next_attempt_at = ?, settled_at = ? \
+                      WHERE gateway = ? AND event_key = ? AND attempts = ? AND settled_at IS NULL";
+
+/// The most characters of an outcome that are kept.
+const MAX_OUTCOME_CHARS: usize = 500;
+
+/// What became of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Nothing yet.
+    New,
+    /// Its attempt was looked at, and what the gateway said is recorded.
+    Applied,
+    /// It is about nothing of ours.
+    Ignored,
+    /// Could not be applied for hours. The reconciler looks at its attempt all the same.
+    Abandoned,
+}
+
+impl State {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::New => "NEW",
+            Self::Applied => "APPLIED",
+            Self::Ignored => "IGNORED",
+            Self::Abandoned => "ABANDONED",
+        }
+    }
+}
+
+/// A message that somebody works on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// The gateway's name.
+    pub gateway: String,
+    /// The gateway's own id of it.
+    pub event_key: String,
+    /// The attempt that it is about.
+    pub attempt: AttemptRef,
+    /// How often it was worked on, this time included.
+    pub attempts: i32,
+}
+
+impl Message {
+    /// The id by which the message stands as a cause in the log.
+    #[must_use]
+    pub fn cause(&self) -> Uuid {
+        Uuid::new_v5(&self.attempt.payment_id.0, format!("{}/{}", self.gateway, self.event_key).as_bytes())
+    }
+}
+
+/// Whether a message was there before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stored {
+    /// It was not; it is leased to the caller.
+    New(Message),
+    /// It was.
+    Seen,
+}
+
+/// The inbox. A cheap handle.
+#[derive(Clone)]
+pub struct Inbox {
+    database: Database,
+    clock: Arc<dyn Clock>,
+}
+
+impl Inbox {
+    /// The inbox in that database, whose tables are there ([`crate::stores::INBOX`]).
+    #[must_use]
+    pub fn new(database: Database, clock: Arc<dyn Clock>) -> Self {
+        Self { database, clock }
+    }
+
+    fn now(&self) -> DateTime<Utc> {
+        self.clock.now().trunc_subsecs(6)
+    }
+
+    fn after(&self, wait: Duration) -> DateTime<Utc> {
+        self.now() + TimeDelta::from_std(wait).unwrap_or(TimeDelta::MAX)
+    }
+
+    /// Stores a verified message unless it is there, leased to the caller. Durable when this returns.
+    ///
+    /// # Errors
+    /// When the store fails: then the gateway has to send it again.
+    pub async fn store(
+        &self,
+        gateway: &'static str,
+        webhook: &Webhook,
+        headers: &str,
+        body: &[u8],
+        lease: Duration,
+    ) -> Result<Stored, StoreError> {
+        let inserted: Result<_, sqlx::Error> = on_database!(&self.database, pool => {
+            sqlx::query(INSERT)
+                .bind(gateway)
+                .bind(&webhook.event_key)
+                .bind(webhook.attempt.booking_id.0)
+                .bind(webhook.attempt.payment_id.0)
+                .bind(self.now())
+                .bind(headers)
+                .bind(body)
+                .bind(true)
+                .bind(State::New.as_str())
+                .bind(self.after(lease))
+                .execute(pool)
+                .await
+                .map(drop)
+        });
+        match inserted {
+            Ok(()) => Ok(Stored::New(Message {
+                gateway: gateway.to_owned(),
+                event_key: webhook.event_key.clone(),
+                attempt: webhook.attempt,
+                attempts: 1,
+            })),
+            Err(sqlx::Error::Database(error)) if error.is_unique_violation() => Ok(Stored::Seen),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The messages whose time has come: those of a process that died, and those that failed before.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn due(&self, limit: i64) -> Result<Vec<Message>, StoreError> {
+        let now = self.now();
+        let rows: Vec<(String, String, Uuid, Uuid, i32)> = on_database!(&self.database, pool => {
+            sqlx::query_as(SELECT_DUE).bind(now).bind(limit).fetch_all(pool).await?
+        });
+        let message = |(gateway, event_key, booking, payment, attempts)| Message {
+            gateway,
+            event_key,
+            attempt: AttemptRef { booking_id: BookingId(booking), payment_id: PaymentId(payment) },
+            attempts,
+        };
+        Ok(rows.into_iter().map(message).collect())
+    }
+
+    /// Takes a due message; nobody else does before the lease runs out. `None` when somebody else has it.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn take(&self, due: &Message, lease: Duration) -> Result<Option<Message>, StoreError> {
+        let until = self.after(lease);
+        let taken = on_database!(&self.database, pool => {
+            sqlx::query(TAKE)
+                .bind(until)
+                .bind(&due.gateway)
+                .bind(&due.event_key)
+                .bind(due.attempts)
+                .execute(pool)
+                .await?
+                .rows_affected()
+        });
+        Ok((taken == 1).then(|| Message { attempts: due.attempts + 1, ..due.clone() }))
+    }
+
+    /// Writes down what became of a message, or that it is to be worked on again after `again`.
+    ///
+    /// # Errors
+    /// When the store fails: then it is worked on again, which is harmless.
+    pub async fn settle(
+        &self,
+        message: &Message,
+        state: State,
+        outcome: &str,
+        again: Option<Duration>,
+    ) -> Result<(), StoreError> {
+        let outcome: String = outcome.chars().take(MAX_OUTCOME_CHARS).collect();
+        let next = again.map(|wait| self.after(wait));
+        let settled_at = again.is_none().then(|| self.now());
+        on_database!(&self.database, pool => {
+            sqlx::query(SETTLE)
+                .bind(state.as_str())
+                .bind(&outcome)
+                .bind(next)
+                .bind(settled_at)
+                .bind(&message.gateway)
+                .bind(&message.event_key)
+                .bind(message.attempts)
+                .execute(pool)
+                .await?;
+        });
+        Ok(())
+    }
+}

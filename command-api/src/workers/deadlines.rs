@@ -1,0 +1,107 @@
+//! Holds that run out, and shows that are over.
+//!
+//! A deadline is judged by the store's clock, and the booking judges it by the time that this process takes for it. Where that is
+//! a moment behind, the booking would say "not yet" and the timer would be gone; so a timer only ends when what it is for is
+//! seen to be over.
+
+use std::{sync::Arc, time::Duration};
+
+use chrono::{DateTime, Utc};
+use tickiz_domain::{
+    booking::BookingStatus,
+    event::EventStatus,
+    ids::{BookingId, EventId},
+    timer::TimerKind,
+};
+use tickiz_event_log::LeasedTimer;
+
+use super::lane::{Lane, Step};
+use crate::payments::{Bookings, BookingsError, Fact, Next, retry_wait};
+
+/// Thousands of holds may end in one second, when a sale began for all of them at once. 512 at a time fill the log's batches.
+pub const HOLDS: Lane = Lane {
+    name: "holds",
+    kinds: &[TimerKind::HoldEnds],
+    at_once: 512,
+    lease: Duration::from_secs(30),
+    poll: Duration::from_millis(200),
+};
+
+/// Nobody waits for a show to be called over.
+pub const SHOWS: Lane = Lane {
+    name: "shows",
+    kinds: &[TimerKind::EventEnds],
+    at_once: 32,
+    lease: Duration::from_secs(30),
+    poll: Duration::from_secs(1),
+};
+
+/// The longest a step waits for a deadline that the store has seen and this process has not.
+const MAX_AHEAD: Duration = Duration::from_millis(500);
+/// When a step looks again whose deadline was not yet there.
+const SOON: Duration = Duration::from_millis(50);
+/// A hold's end must not wait for long after a failure: it is promised within five seconds.
+const HOLD_RETRY: Duration = Duration::from_millis(250);
+/// After so many failures a hold's end is retried like everything else.
+const QUICK_HOLD_RETRIES: i64 = 12;
+
+/// Waits until this process, too, takes a deadline for past.
+async fn wait_until(bookings: &dyn Bookings, due_at: DateTime<Utc>) {
+    let ahead = (due_at - bookings.now()).to_std().unwrap_or_default();
+    if !ahead.is_zero() {
+        tokio::time::sleep(ahead.min(MAX_AHEAD)).await;
+    }
+}
+
+/// A hold runs out.
+pub struct HoldEnds(pub Arc<dyn Bookings>);
+
+#[async_trait::async_trait]
+impl Step for HoldEnds {
+    async fn run(&self, timer: &LeasedTimer) -> Next {
+        let id = BookingId(timer.timer.stream.id);
+        wait_until(&*self.0, timer.timer.due_at).await;
+        match self.0.record(id, timer.timer_id, Fact::HoldEnded).await {
+            // One that was extended has another timer.
+            Ok(after) if after.status == BookingStatus::Held && after.hold_expires_at <= timer.timer.due_at => {
+                Next::Again(SOON)
+            }
+            Ok(_) => Next::Done,
+            Err(BookingsError::Unknown) => {
+                tracing::error!(booking.id = %id, "a hold's timer is about a booking that is not there");
+                Next::Done
+            }
+            Err(error) => {
+                tracing::warn!(booking.id = %id, attempts = timer.attempts, %error, "a hold's end is tried again");
+                let quick = timer.attempts <= QUICK_HOLD_RETRIES;
+                Next::Again(if quick { HOLD_RETRY } else { retry_wait(timer.attempts - QUICK_HOLD_RETRIES) })
+            }
+        }
+    }
+}
+
+/// A show is over.
+pub struct ShowEnds(pub Arc<dyn Bookings>);
+
+#[async_trait::async_trait]
+impl Step for ShowEnds {
+    async fn run(&self, timer: &LeasedTimer) -> Next {
+        let id = EventId(timer.timer.stream.id);
+        wait_until(&*self.0, timer.timer.due_at).await;
+        match self.0.complete_show(id, timer.timer_id).await {
+            // One that was moved has another timer; a draft that is never published stays one.
+            Ok(show) if show.status == EventStatus::Published && !show.postponed && show.over_at() <= timer.timer.due_at => {
+                Next::Again(SOON)
+            }
+            Ok(_) => Next::Done,
+            Err(BookingsError::Unknown) => {
+                tracing::error!(event.id = %id, "a show's timer is about a show that is not there");
+                Next::Done
+            }
+            Err(error) => {
+                tracing::warn!(event.id = %id, attempts = timer.attempts, %error, "a show's end is tried again");
+                Next::Again(retry_wait(timer.attempts))
+            }
+        }
+    }
+}

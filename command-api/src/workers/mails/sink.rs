@@ -1,0 +1,53 @@
+//! Where mails go: without a mail server, into files.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use tokio::{fs, io::AsyncWriteExt};
+
+use super::message::Mail;
+
+/// Takes mails.
+#[async_trait::async_trait]
+pub trait MailSink: Send + Sync {
+    /// Takes a mail, durably, or finds that it took the one of that id before.
+    ///
+    /// # Errors
+    /// When it cannot now.
+    async fn deliver(&self, mail: &Mail) -> io::Result<()>;
+}
+
+/// `*.eml` files in a folder, named by the mail's id. A file is there whole or not at all, and once.
+pub struct Folder(PathBuf);
+
+impl Folder {
+    /// That folder; made if it is missing.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub async fn open(path: &Path) -> io::Result<Self> {
+        fs::create_dir_all(path).await?;
+        Ok(Self(path.to_owned()))
+    }
+}
+
+#[async_trait::async_trait]
+impl MailSink for Folder {
+    async fn deliver(&self, mail: &Mail) -> io::Result<()> {
+        let path = self.0.join(format!("{}.eml", mail.id));
+        if fs::try_exists(&path).await? {
+            return Ok(());
+        }
+        // Written beside and renamed, so that whoever watches the folder never sees half a mail.
+        let beside = self.0.join(format!(".{}.{}.tmp", mail.id, std::process::id()));
+        let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside).await?;
+        file.write_all(&mail.to_bytes()).await?;
+        file.sync_all().await?;
+        drop(file);
+        fs::rename(&beside, &path).await?;
+        // The name, too, has to survive a loss of power before the checkpoint passes it.
+        fs::File::open(&self.0).await?.sync_all().await
+    }
+}
