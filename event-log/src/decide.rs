@@ -12,14 +12,18 @@ use std::{
 };
 
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
+use sha2::{Digest, Sha256};
 use tickiz_domain::{
     claim::{ClaimChange, MAX_RESOURCE_BYTES},
     stream::StreamId,
 };
 
 use crate::{
-    leaf::leaf_hash,
-    record::{Append, AppendError, Appended, LostClaim, LostReason, Position, Receipt, Recorded, SHARD, Sequence},
+    leaf::{leaf_hash, metadata_json},
+    record::{
+        Append, AppendError, Appended, Attachment, LostClaim, LostReason, NewReceipt, Position, Receipt, Recorded,
+        SHARD, Sequence,
+    },
     store::{ClaimRow, ClaimWrite, Head, Loaded, Needs, ReceiptKey, Writes},
 };
 
@@ -46,7 +50,47 @@ pub fn needs(batch: &[&Append]) -> Needs {
     needs
 }
 
-/// A fault of the program in what it wants to append, found before it is queued.
+/// The longest scope of a receipt in bytes: its column.
+pub const MAX_SCOPE_BYTES: usize = 200;
+/// The longest name of a receipt's operation in bytes: its column.
+pub const MAX_OPERATION_BYTES: usize = 32;
+/// The longest idempotency key in bytes: 200 characters of UTF-8.
+pub const MAX_KEY_BYTES: usize = 800;
+/// The longest result of a receipt in bytes: MySQL's BLOB. It holds ids, so it is far shorter.
+pub const MAX_RESULT_BYTES: usize = (1 << 16) - 1;
+/// The longest metadata in bytes: MySQL's BLOB. It holds ids and a trace context.
+pub const MAX_METADATA_BYTES: usize = (1 << 16) - 1;
+/// The longest payload of a domain event in bytes: what Kafka takes by default (`message.max.bytes`), with room for headers.
+pub const MAX_PAYLOAD_BYTES: usize = 1_000_000;
+/// The payloads of one append in bytes. A batch takes its last append on top of what it has, and its domain events go in one
+/// statement, which stays below the 16 MiB that MariaDB's `max_allowed_packet` has by default.
+pub const MAX_PAYLOADS_BYTES: usize = 8 << 20;
+/// The biggest attachment in bytes: a statement of its own, for the same reason.
+pub const MAX_ATTACHMENT_BYTES: usize = 15 << 20;
+
+fn check_receipt(receipt: &NewReceipt) -> Result<(), AppendError> {
+    let too_long = receipt.scope.len() > MAX_SCOPE_BYTES
+        || receipt.operation.len() > MAX_OPERATION_BYTES
+        || receipt.key.len() > MAX_KEY_BYTES
+        || receipt.result.len() > MAX_RESULT_BYTES;
+    if too_long {
+        return Err(AppendError::Malformed("a receipt's scope, operation, key or result is too long".to_owned()));
+    }
+    Ok(())
+}
+
+fn check_attachment(attachment: &Attachment) -> Result<(), AppendError> {
+    if attachment.bytes.len() > MAX_ATTACHMENT_BYTES {
+        return Err(AppendError::Malformed("an attachment is too big".to_owned()));
+    }
+    if <[u8; 32]>::from(Sha256::digest(&attachment.bytes)) != attachment.hash {
+        return Err(AppendError::Malformed("an attachment's hash is not its bytes'".to_owned()));
+    }
+    Ok(())
+}
+
+/// A fault of the program in what it wants to append, found before it is queued: nothing that a store would refuse or, where it
+/// is not strict, cut short may get into a batch with the appends of others.
 ///
 /// # Errors
 /// [`AppendError::Malformed`], which says what.
@@ -75,10 +119,15 @@ pub fn check_shape(append: &Append) -> Result<(), AppendError> {
     if append.streams.is_empty() && append.receipt.is_none() {
         return malformed("there is nothing in it");
     }
-    if append.receipt.as_ref().is_some_and(|receipt| receipt.scope.len() > 200 || receipt.key.len() > 800) {
-        return malformed("a receipt's scope or key is too long");
+    let payloads = || append.streams.iter().flat_map(|stream| &stream.events).map(|event| event.payload.len());
+    if payloads().any(|bytes| bytes > MAX_PAYLOAD_BYTES) || payloads().sum::<usize>() > MAX_PAYLOADS_BYTES {
+        return malformed("its domain events are too big");
     }
-    Ok(())
+    if metadata_json(&append.metadata).len() > MAX_METADATA_BYTES {
+        return malformed("its metadata is too long");
+    }
+    append.receipt.iter().try_for_each(check_receipt)?;
+    append.attachments.iter().try_for_each(check_attachment)
 }
 
 /// The world as the batch has made it so far.

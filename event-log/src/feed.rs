@@ -33,6 +33,18 @@ struct Ring {
 pub(crate) struct Recent(RwLock<Ring>);
 
 impl Recent {
+    /// Takes what this process appended, if it continues what is here. After a gap (another process appended in between) it is
+    /// left to the readers, who read both from the store: beginning anew would throw away what the others still have to read.
+    pub fn push_own(&self, events: &[Arc<Recorded>]) {
+        let continues = events.first().is_some_and(|first| {
+            let last = self.0.read().events.back().map(|last| last.position);
+            last.is_none_or(|last| first.position <= last + 1)
+        });
+        if continues {
+            self.push(events);
+        }
+    }
+
     /// Takes what continues what it has. After a gap (another process appended in between) it begins anew: a ring with a hole
     /// would hide events.
     pub fn push(&self, events: &[Arc<Recorded>]) {
@@ -58,7 +70,7 @@ impl Recent {
     pub fn after(&self, after: Position, limit: usize) -> Option<Vec<Arc<Recorded>>> {
         let ring = self.0.read();
         let first = ring.events.front()?.position;
-        let skip = usize::try_from(after + 1 - first).ok()?;
+        let skip = usize::try_from(after.checked_add(1)?.checked_sub(first)?).ok()?;
         if skip >= ring.events.len() {
             return None;
         }

@@ -22,7 +22,7 @@ use uuid::Uuid;
 use crate::{
     decide::check_shape,
     feed::{Recent, poll_head},
-    migrate,
+    migrate::{self, SchemaVersion},
     record::{
         Append, AppendError, Appended, Metadata, NewEvent, Position, Receipt, Recorded, Sequence, StoreError,
         StreamAppend,
@@ -39,7 +39,7 @@ use crate::{
 pub struct LogOptions {
     /// Wraps data keys, and is what all secrets come from. Without one, a key is made once and kept with the store.
     pub master_key: Option<[u8; 32]>,
-    /// Whether the schema is brought to this version; else it is taken as it is.
+    /// Whether the schema is brought to this version; else an older one is refused.
     pub migrate: bool,
     /// The machine's clock, or a simulation's.
     pub clock: Arc<dyn Clock>,
@@ -57,6 +57,14 @@ pub enum OpenError {
     /// The store failed.
     #[error("the log's store cannot be opened: {0}")]
     Store(#[from] StoreError),
+    /// The schema is older than this program. Bring it to this version first.
+    #[error("the log's schema has version {found}, this program needs {wanted}; run `tickiz migrate`")]
+    Schema {
+        /// What is there; 0: nothing.
+        found: i64,
+        /// What is needed.
+        wanted: i64,
+    },
     /// The key file beside the store cannot be read or made.
     #[error("the master key {path}: {reason}")]
     MasterKey {
@@ -109,6 +117,10 @@ impl Drop for LogService {
     }
 }
 
+fn serves(schema: SchemaVersion) -> Result<(), OpenError> {
+    if schema.serves() { Ok(()) } else { Err(OpenError::Schema { found: schema.found, wanted: schema.wanted }) }
+}
+
 fn key_file(path: &Path) -> Result<[u8; 32], OpenError> {
     let failed = |reason: String| OpenError::MasterKey { path: path.display().to_string(), reason };
     match std::fs::read_to_string(path) {
@@ -155,6 +167,7 @@ impl EventLog {
         if options.migrate {
             migrate::sqlite(&store).await?;
         }
+        serves(migrate::sqlite_version(&store).await?)?;
         Ok(Self::start(Arc::new(store), master_key, options.clock).await?)
     }
 
@@ -168,6 +181,7 @@ impl EventLog {
         if options.migrate {
             migrate::mysql(&store).await?;
         }
+        serves(migrate::mysql_version(&store).await?)?;
         let master_key = match options.master_key {
             Some(key) => key,
             None => {
@@ -246,7 +260,7 @@ impl EventLog {
             return Ok(recent);
         }
         let events: Vec<Arc<Recorded>> = self.0.store.read(after, limit).await?.into_iter().map(Arc::new).collect();
-        for (expected, event) in (after + 1..).zip(&events) {
+        for (expected, event) in (after.saturating_add(1)..).zip(&events) {
             if event.position != expected {
                 let what = format!("the log has a gap: {expected} was to come, {} is there", event.position);
                 return Err(StoreError(what.into()));
@@ -261,7 +275,36 @@ impl EventLog {
     /// # Errors
     /// When the store fails.
     pub async fn query(&self, filter: &LogFilter, limit: usize) -> Result<Vec<Recorded>, StoreError> {
-        self.0.store.query(filter, limit).await
+        let mut filter = filter.clone();
+        let mut up_to = Position::MAX;
+        // Recorded times never sink, so a span of time is a span of positions, and those have an index.
+        if let Some(since) = filter.since {
+            filter.after = filter.after.max(self.first_recorded_at(since).await? - 1);
+        }
+        if let Some(until) = filter.until {
+            up_to = self.first_recorded_at(until).await? - 1;
+        }
+        if filter.after >= up_to {
+            return Ok(Vec::new());
+        }
+        self.0.store.query(&filter, up_to, limit).await
+    }
+
+    /// The first position that was recorded at that time or later; the one after the head where there is none. By halves: some 20
+    /// point reads in a log of a million.
+    async fn first_recorded_at(&self, at: DateTime<Utc>) -> Result<Position, StoreError> {
+        let mut before = 0;
+        let mut first = self.head().await? + 1;
+        while before + 1 < first {
+            let middle = before + (first - before) / 2;
+            let event = self.0.store.read(middle - 1, 1).await?;
+            if event.first().is_some_and(|event| event.recorded_at < at) {
+                before = middle;
+            } else {
+                first = middle;
+            }
+        }
+        Ok(first)
     }
 
     /// A stream's domain events after that sequence, in order.
@@ -418,6 +461,12 @@ impl EventLog {
             ..Append::default()
         };
         self.append(append).await.map(|_| true)
+    }
+
+    /// Waits until the log takes no more appends: it was shut down, or its writer ended over a broken invariant. A process whose
+    /// log has ended should end too.
+    pub async fn closed(&self) {
+        self.0.queue.closed().await;
     }
 
     /// The version of the server below, such as `9.7.4`.

@@ -259,6 +259,10 @@ pub enum AppendError {
     /// The store failed, and it is certain that nothing was written.
     #[error("the log's store failed: {0}")]
     Store(#[from] StoreError),
+    /// The connection died with COMMIT's answer on its way, and the store could not be asked since. It may be written or not;
+    /// the receipt tells, once the store is back.
+    #[error("nobody knows yet whether the append was written: {0}")]
+    OutcomeUnknown(StoreError),
     /// The log is shutting down; nothing was written.
     #[error("the log is shutting down")]
     Closed,

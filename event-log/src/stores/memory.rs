@@ -155,9 +155,10 @@ impl LogStore for MemoryStore {
         Ok(self.tables.lock().await.events.iter().skip(skip).take(limit).cloned().collect())
     }
 
-    async fn query(&self, filter: &LogFilter, limit: usize) -> Result<Vec<Recorded>, StoreError> {
+    async fn query(&self, filter: &LogFilter, up_to: Position, limit: usize) -> Result<Vec<Recorded>, StoreError> {
         let wanted = |event: &&Recorded| {
             event.position > filter.after
+                && event.position <= up_to
                 && filter.stream_type.is_none_or(|kind| event.stream.stream_type == kind)
                 && filter.stream_id.is_none_or(|id| event.stream.id == id)
                 && (filter.event_types.is_empty() || filter.event_types.contains(&event.event_type))
@@ -229,9 +230,12 @@ impl LogStore for MemoryStore {
     ) -> Result<Option<LeasedTimer>, StoreError> {
         let now = self.clock.now();
         let mut tables = self.tables.lock().await;
-        let free = tables.timers.iter_mut().find(|(_, row)| {
-            row.timer.kind == kind && row.timer.subject == subject && row.lease.is_none_or(|(_, until)| until <= now)
-        });
+        let free = tables
+            .timers
+            .iter_mut()
+            .filter(|(_, row)| row.timer.kind == kind && row.timer.subject == subject)
+            .filter(|(_, row)| row.lease.is_none_or(|(_, until)| until <= now))
+            .min_by_key(|(id, row)| (row.timer.due_at, **id));
         Ok(free.map(|(id, row)| Self::lease(row, *id, token, now + Duration::milliseconds(lease_ms))))
     }
 
@@ -280,7 +284,11 @@ impl LogStore for MemoryStore {
 
     async fn save_snapshot(&self, stream: StreamId, snapshot: &Snapshot) -> Result<(), StoreError> {
         let mut tables = self.tables.lock().await;
-        if tables.snapshots.get(&stream).is_none_or(|old| old.sequence < snapshot.sequence) {
+        if tables
+            .snapshots
+            .get(&stream)
+            .is_none_or(|old| old.sequence < snapshot.sequence || old.format != snapshot.format)
+        {
             tables.snapshots.insert(stream, snapshot.clone());
         }
         Ok(())

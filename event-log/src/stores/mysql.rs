@@ -5,7 +5,7 @@
 //! stops dead inside its transaction is ended by the server itself after three silent seconds, and the others go on; while it is
 //! idle the writer pings.
 
-use std::{str::FromStr, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, str::FromStr, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -22,8 +22,8 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use uuid::Uuid;
 
 use super::{
-    row::{EventRow, after_prefix, broken, hash, padded, pieces, recorded, stream_of, text, timer_id, timer_kind},
-    sql::{KIND_CLAIM, KIND_STREAM, assert_rows, event_columns, sql_store},
+    row::{EventRow, after_prefix, hash, padded, pieces, recorded, stream_of, text, timer_id, timer_kind},
+    sql::{KIND_CLAIM, KIND_STREAM, LoadedRow, MAX_RESOURCES_READ, assert_rows, event_columns, sql_store},
 };
 use crate::{
     leaf::metadata_json,

@@ -190,9 +190,18 @@ macro_rules! sql_store {
 
             async fn load(&mut self, needs: &Needs) -> Result<Loaded, StoreError> {
                 let mut loaded = Loaded::default();
-                let Some(mut query) = load_query(needs) else { return Ok(loaded) };
-                let rows: Vec<(i32, Vec<u8>, Option<String>, Option<Vec<u8>>, i64, i64, i64, Option<Vec<u8>>, Option<Vec<u8>>)> =
-                    query.build_query_as().fetch_all(self.connection()?).await?;
+                let resources: Vec<&String> = needs.resources.iter().collect();
+                let mut pieces = resources.chunks(MAX_RESOURCES_READ);
+                let mut rows: Vec<LoadedRow> = Vec::new();
+                if let Some(mut query) = load_query(&needs.streams, pieces.next().unwrap_or_default(), &needs.receipts) {
+                    rows = query.build_query_as().fetch_all(self.connection()?).await?;
+                }
+                for piece in pieces {
+                    if let Some(mut query) = load_query(&BTreeSet::new(), piece, &BTreeSet::new()) {
+                        let more: Vec<LoadedRow> = query.build_query_as().fetch_all(self.connection()?).await?;
+                        rows.extend(more);
+                    }
+                }
                 for (kind, name, second, third, one, two, three, hash_bytes, result) in rows {
                     match kind {
                         KIND_STREAM => {
@@ -248,7 +257,7 @@ macro_rules! sql_store {
                         self.ended = true;
                         Ok(())
                     }
-                    Err(sqlx::Error::Database(error)) => Err(CommitError::RolledBack(broken("COMMIT", error))),
+                    // Even where the store itself says so: a COMMIT whose flush failed may be on the disk.
                     Err(error) => Err(CommitError::Unknown(error.into())),
                 }
             }
@@ -262,7 +271,11 @@ macro_rules! sql_store {
         }
 
         /// Heads, claims and receipts in one statement: a round trip is what an append under a lock has least of.
-        fn load_query(needs: &Needs) -> Option<QueryBuilder<$database>> {
+        fn load_query(
+            streams: &BTreeSet<StreamId>,
+            resources: &[&String],
+            receipts: &BTreeSet<ReceiptKey>,
+        ) -> Option<QueryBuilder<$database>> {
             let mut query = QueryBuilder::<$database>::new("");
             let mut parts = 0;
             let mut union = |query: &mut QueryBuilder<$database>| {
@@ -272,8 +285,7 @@ macro_rules! sql_store {
                 parts += 1;
             };
             for kind in StreamType::ALL {
-                let ids: Vec<String> = needs
-                    .streams
+                let ids: Vec<String> = streams
                     .iter()
                     .filter(|stream| stream.stream_type == kind)
                     .map(|stream| stream.id.as_hyphenated().to_string())
@@ -292,23 +304,22 @@ macro_rules! sql_store {
                 }
                 query.push(") GROUP BY stream_type, stream_id");
             }
-            if !needs.resources.is_empty() {
+            if !resources.is_empty() {
                 union(&mut query);
                 query.push("SELECT 2, resource, holder, NULL, used, max_used, fence, NULL, NULL FROM claims WHERE resource IN (");
-                let resources: Vec<_> = needs.resources.iter().collect();
                 let mut list = query.separated(", ");
-                for resource in padded(&resources) {
+                for resource in padded(resources) {
                     list.push_bind(key(resource));
                 }
                 query.push(")");
             }
-            if !needs.receipts.is_empty() {
+            if !receipts.is_empty() {
                 union(&mut query);
                 query.push(
                     "SELECT 3, scope, operation, idempotency_key, first_position, last_position, 0, request_hash, result \
                      FROM receipts WHERE ",
                 );
-                let receipts: Vec<_> = needs.receipts.iter().collect();
+                let receipts: Vec<_> = receipts.iter().collect();
                 for (index, name) in padded(&receipts).into_iter().enumerate() {
                     query.push(if index == 0 { "(scope = " } else { " OR (scope = " });
                     query.push_bind(key(&name.scope)).push(" AND operation = ").push_bind(name.operation.clone());
@@ -322,6 +333,24 @@ macro_rules! sql_store {
             async fn events(&self, mut query: QueryBuilder<$database>) -> Result<Vec<Recorded>, StoreError> {
                 let rows: Vec<EventRow> = query.build_query_as().fetch_all(&self.pool).await?;
                 rows.into_iter().map(recorded).collect()
+            }
+
+            /// Compare-and-set: what another poller leased in between keeps his token.
+            async fn lease(&self, timers: &[Uuid], token: Uuid, lease_ms: i64) -> Result<Vec<LeasedTimer>, StoreError> {
+                if timers.is_empty() {
+                    return Ok(Vec::new());
+                }
+                let mut query = QueryBuilder::<$database>::new("UPDATE timers SET attempts = attempts + 1, lease_token = ");
+                query.push_bind(token).push(", lease_until = ").push(NOW_PLUS.0);
+                query.push_bind(lease_ms.saturating_mul(1000)).push(NOW_PLUS.1);
+                query.push(" WHERE (lease_until IS NULL OR lease_until <= ").push(NOW).push(") AND timer_id IN (");
+                let mut list = query.separated(", ");
+                for id in padded(timers) {
+                    list.push_bind(id);
+                }
+                query.push(")");
+                query.build().execute(&self.pool).await?;
+                self.leased(token).await
             }
 
             async fn leased(&self, token: Uuid) -> Result<Vec<LeasedTimer>, StoreError> {
@@ -377,11 +406,24 @@ macro_rules! sql_store {
                 self.events(query).await
             }
 
-            async fn query(&self, filter: &LogFilter, limit: usize) -> Result<Vec<Recorded>, StoreError> {
+            async fn query(&self, filter: &LogFilter, up_to: Position, limit: usize) -> Result<Vec<Recorded>, StoreError> {
                 let mut query = QueryBuilder::<$database>::new(SELECT_EVENTS);
                 query.push(" WHERE shard = ").push_bind(SHARD).push(" AND position > ").push_bind(filter.after);
-                if let Some(kind) = filter.stream_type {
-                    query.push(" AND stream_type = ").push_bind(kind.as_str());
+                query.push(" AND position <= ").push_bind(up_to);
+                match (filter.stream_type, filter.stream_id) {
+                    (Some(kind), _) => {
+                        query.push(" AND stream_type = ").push_bind(kind.as_str());
+                    }
+                    // All kinds by name, so that the index over kind and id serves an id alone.
+                    (None, Some(_)) => {
+                        query.push(" AND stream_type IN (");
+                        let mut list = query.separated(", ");
+                        for kind in StreamType::ALL {
+                            list.push_bind(kind.as_str());
+                        }
+                        query.push(")");
+                    }
+                    (None, None) => {}
                 }
                 if let Some(id) = filter.stream_id {
                     query.push(" AND stream_id = ").push_bind(id.as_hyphenated().to_string());
@@ -466,6 +508,9 @@ macro_rules! sql_store {
             }
 
             async fn lease_timers(&self, kinds: &[TimerKind], token: Uuid, lease_ms: i64, limit: usize) -> Result<Vec<LeasedTimer>, StoreError> {
+                if kinds.is_empty() {
+                    return Ok(Vec::new());
+                }
                 let mut query = QueryBuilder::<$database>::new("SELECT timer_id FROM timers WHERE kind IN (");
                 let mut list = query.separated(", ");
                 for kind in kinds {
@@ -474,29 +519,17 @@ macro_rules! sql_store {
                 query.push(") AND due_at <= ").push(NOW).push(" AND (lease_until IS NULL OR lease_until <= ").push(NOW);
                 query.push(") ORDER BY due_at LIMIT ").push_bind(i64::try_from(limit).unwrap_or(i64::MAX));
                 let due: Vec<Uuid> = query.build_query_scalar().fetch_all(&self.pool).await?;
-                if due.is_empty() {
-                    return Ok(Vec::new());
-                }
-                // Compare-and-set: what another poller leased in between keeps his token.
-                let mut query = QueryBuilder::<$database>::new("UPDATE timers SET attempts = attempts + 1, lease_token = ");
-                query.push_bind(token).push(", lease_until = ").push(NOW_PLUS.0).push_bind(lease_ms * 1000).push(NOW_PLUS.1);
-                query.push(" WHERE (lease_until IS NULL OR lease_until <= ").push(NOW).push(") AND timer_id IN (");
-                let mut list = query.separated(", ");
-                for id in padded(&due) {
-                    list.push_bind(id);
-                }
-                query.push(")");
-                query.build().execute(&self.pool).await?;
-                self.leased(token).await
+                self.lease(&due, token, lease_ms).await
             }
 
             async fn lease_timer(&self, kind: TimerKind, subject: Uuid, token: Uuid, lease_ms: i64) -> Result<Option<LeasedTimer>, StoreError> {
-                let mut query = QueryBuilder::<$database>::new("UPDATE timers SET attempts = attempts + 1, lease_token = ");
-                query.push_bind(token).push(", lease_until = ").push(NOW_PLUS.0).push_bind(lease_ms * 1000).push(NOW_PLUS.1);
-                query.push(" WHERE subject = ").push_bind(subject).push(" AND kind = ").push_bind(kind.as_str());
-                query.push(" AND (lease_until IS NULL OR lease_until <= ").push(NOW).push(")");
-                query.build().execute(&self.pool).await?;
-                Ok(self.leased(token).await?.pop())
+                // One, though the subject may have several: the others stay free for whoever they are due for.
+                let mut query = QueryBuilder::<$database>::new("SELECT timer_id FROM timers WHERE subject = ");
+                query.push_bind(subject).push(" AND kind = ").push_bind(kind.as_str());
+                query.push(" AND (lease_until IS NULL OR lease_until <= ").push(NOW);
+                query.push(") ORDER BY due_at, timer_id LIMIT 1");
+                let free: Vec<Uuid> = query.build_query_scalar().fetch_all(&self.pool).await?;
+                Ok(self.lease(&free, token, lease_ms).await?.pop())
             }
 
             async fn finish_timer(&self, timer: &LeasedTimer) -> Result<bool, StoreError> {
@@ -578,6 +611,13 @@ macro_rules! sql_store {
     };
 }
 pub(super) use sql_store;
+
+/// Resources asked for in one statement: below the placeholders that SQLite (32,766) and MySQL (65,535) take.
+pub(super) const MAX_RESOURCES_READ: usize = 4096;
+
+/// A row of the statement that loads what a batch needs: its kind, and columns that mean what that kind says.
+pub(super) type LoadedRow =
+    (i32, Vec<u8>, Option<String>, Option<Vec<u8>>, i64, i64, i64, Option<Vec<u8>>, Option<Vec<u8>>);
 
 /// `kind` of a loaded row: a stream's head.
 pub(super) const KIND_STREAM: i32 = 1;

@@ -1,7 +1,7 @@
 //! The log in a SQLite file: one writer connection, a pool of readers, WAL. `synchronous = FULL`: with WAL and NORMAL a loss of
 //! power forgets acknowledged commits.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -18,8 +18,8 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use uuid::Uuid;
 
 use super::{
-    row::{EventRow, after_prefix, broken, hash, padded, pieces, recorded, stream_of, text, timer_id, timer_kind},
-    sql::{KIND_CLAIM, KIND_STREAM, assert_rows, event_columns, sql_store},
+    row::{EventRow, after_prefix, hash, padded, pieces, recorded, stream_of, text, timer_id, timer_kind},
+    sql::{KIND_CLAIM, KIND_STREAM, LoadedRow, MAX_RESOURCES_READ, assert_rows, event_columns, sql_store},
 };
 use crate::{
     leaf::metadata_json,
@@ -84,6 +84,7 @@ impl SqliteStore {
     /// When the file cannot be opened.
     pub async fn open(path: &Path) -> Result<Self, StoreError> {
         let options = connect_options(path);
+        let _lock = crate::migrate::lock_beside(path).await?;
         let pool = SqlitePoolOptions::new().max_connections(MAX_READERS).connect_with(options.clone()).await?;
         Ok(Self { pool, writer: Arc::default(), options })
     }
@@ -92,6 +93,10 @@ impl SqliteStore {
     #[must_use]
     pub const fn pool(&self) -> &SqlitePool {
         &self.pool
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.options.get_filename()
     }
 
     /// SQLite has no clock but the machine's, and shows it in whole milliseconds; this one is finer.
