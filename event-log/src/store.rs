@@ -2,7 +2,7 @@
 //! [`crate::decide`], so that three backends cannot drift in what they allow.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
 
@@ -15,7 +15,6 @@ use tickiz_domain::{
 };
 use uuid::Uuid;
 
-pub use crate::claims::ClaimRow;
 use crate::record::{Attachment, LeafHash, NewReceipt, Position, Receipt, Recorded, Sequence, StoreError};
 
 /// The last of the log, and the store's clock.
@@ -27,6 +26,21 @@ pub struct Head {
     pub recorded_at: DateTime<Utc>,
     /// The store's clock now.
     pub now: DateTime<Utc>,
+}
+
+/// One row of the claims.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClaimRow {
+    /// The resource's text.
+    pub resource: String,
+    /// The holder's text; `None` for a counter.
+    pub holder: Option<String>,
+    /// What is used of a counter.
+    pub used: i64,
+    /// A counter's limit.
+    pub limit: i64,
+    /// The position of the domain event that changed it last; for a unique resource, of its taking.
+    pub fence: Position,
 }
 
 /// A receipt's name.
@@ -61,11 +75,11 @@ pub struct Needs {
 #[derive(Clone, Debug, Default)]
 pub struct Loaded {
     /// The last sequence of each stream.
-    pub sequences: HashMap<StreamId, Sequence>,
+    pub sequences: BTreeMap<StreamId, Sequence>,
     /// The rows of the resources.
-    pub claims: HashMap<String, ClaimRow>,
+    pub claims: BTreeMap<String, ClaimRow>,
     /// The receipts.
-    pub receipts: HashMap<ReceiptKey, Receipt>,
+    pub receipts: BTreeMap<ReceiptKey, Receipt>,
 }
 
 /// A resource's row before and after a batch: only the net change is written, and only onto `before`.
@@ -84,7 +98,7 @@ pub struct Writes {
     pub events: Vec<Arc<Recorded>>,
     /// In the order of their resources.
     pub claims: Vec<ClaimWrite>,
-    /// New timers; one that is there already stays.
+    /// New timers.
     pub timers: Vec<Timer>,
     /// New receipts.
     pub receipts: Vec<(ReceiptKey, Receipt)>,
@@ -92,6 +106,8 @@ pub struct Writes {
     pub attachments: Vec<Attachment>,
     /// Data keys to delete.
     pub erased: Vec<PersonId>,
+    /// The recorded time of this batch.
+    pub recorded_at: Option<DateTime<Utc>>,
 }
 
 impl Writes {
@@ -111,35 +127,19 @@ pub enum CommitError {
     Unknown(StoreError),
 }
 
-/// A transaction that has the head row's lock, and what was read under it.
-pub struct Begun {
-    /// The head as it stands under the lock.
-    pub head: Head,
-    /// What was asked for.
-    pub loaded: Loaded,
-    /// To go on with. Dropped without an end, it writes nothing.
-    pub transaction: Box<dyn AppendTransaction>,
-}
-
 /// The append's transaction. It holds the head row's lock from its beginning to its end.
 #[async_trait]
 pub trait AppendTransaction: Send {
+    /// The head as it stands under the lock.
+    fn head(&self) -> Head;
+    /// Reads, under the lock.
+    async fn load(&mut self, needs: &Needs) -> Result<Loaded, StoreError>;
     /// Writes. Row counts are asserted: a count that differs is an error, and the transaction is lost.
     async fn write(&mut self, writes: &Writes) -> Result<(), StoreError>;
     /// Makes it durable.
     async fn commit(self: Box<Self>) -> Result<(), CommitError>;
     /// Gives the lock back without writing anything.
     async fn rollback(self: Box<Self>);
-}
-
-/// The append's side of a store. One transaction at a time: the store has one session for it.
-#[async_trait]
-pub trait AppendStore: Send + Sync + 'static {
-    /// Begins the append's transaction: locks the head row, waiting for whoever holds it, and only then reads the head, the
-    /// clock and what is needed.
-    async fn begin(&self, needs: &Needs) -> Result<Begun, StoreError>;
-    /// Keeps the writer's session alive while nothing is appended.
-    async fn ping(&self) -> Result<(), StoreError>;
 }
 
 /// Which domain events an auditor wants to see.
@@ -159,40 +159,6 @@ pub struct LogFilter {
     pub until: Option<DateTime<Utc>>,
 }
 
-/// What can be read without a lock.
-#[async_trait]
-pub trait ReadStore: Send + Sync + 'static {
-    /// The head and the store's clock.
-    async fn head(&self) -> Result<Head, StoreError>;
-    /// At most `limit` domain events after that position, in order.
-    async fn read(&self, after: Position, limit: usize) -> Result<Vec<Recorded>, StoreError>;
-    /// At most `limit` domain events after that position and up to another, filtered by stream and type, in order. The
-    /// filter's times and position are not looked at.
-    async fn query(
-        &self,
-        filter: &LogFilter,
-        after: Position,
-        to: Position,
-        limit: usize,
-    ) -> Result<Vec<Recorded>, StoreError>;
-    /// When the domain event at that position was recorded.
-    async fn recorded_at(&self, position: Position) -> Result<Option<DateTime<Utc>>, StoreError>;
-    /// A stream's domain events after that sequence, in order.
-    async fn read_stream(&self, stream: StreamId, after: Sequence, limit: usize) -> Result<Vec<Recorded>, StoreError>;
-    /// One receipt.
-    async fn receipt(&self, key: &ReceiptKey) -> Result<Option<Receipt>, StoreError>;
-    /// All receipts, for `verify`.
-    async fn receipts(&self) -> Result<Vec<(ReceiptKey, Receipt)>, StoreError>;
-    /// One claim.
-    async fn claim(&self, resource: &str) -> Result<Option<ClaimRow>, StoreError>;
-    /// At most `limit` claims whose resource begins with `prefix` and comes after `after`, in the order of their bytes.
-    async fn claims(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Vec<ClaimRow>, StoreError>;
-    /// The attachment of that hash.
-    async fn attachment(&self, hash: &LeafHash) -> Result<Option<Vec<u8>>, StoreError>;
-    /// The server's version, for the run that proves what was tested.
-    async fn server_version(&self) -> Result<String, StoreError>;
-}
-
 /// A timer under a lease.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeasedTimer {
@@ -202,41 +168,8 @@ pub struct LeasedTimer {
     pub timer: Timer,
     /// How often it was leased, this time included.
     pub attempts: i64,
-    /// Proof of the lease.
+    /// Proves the lease; only its owner may finish or reschedule it.
     pub lease_token: Uuid,
-}
-
-/// A timer's row: the same domain event always sets the same one.
-#[must_use]
-pub fn timer_id(timer: &Timer) -> Uuid {
-    let name =
-        format!("{}/{}/{}/{}", timer.kind.as_str(), timer.stream, timer.subject, timer.due_at.timestamp_micros());
-    Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes())
-}
-
-/// Timers and their leases. Due, and the end of a lease, are judged by the store's clock.
-#[async_trait]
-pub trait TimerStore: Send + Sync + 'static {
-    /// Due timers of these kinds whose lease is free or ran out, leased for `lease_ms`.
-    async fn lease_timers(
-        &self,
-        kinds: &[TimerKind],
-        token: Uuid,
-        lease_ms: i64,
-        limit: usize,
-    ) -> Result<Vec<LeasedTimer>, StoreError>;
-    /// The earliest timer of that kind and subject, due or not, if its lease is free.
-    async fn lease_timer(
-        &self,
-        kind: TimerKind,
-        subject: Uuid,
-        token: Uuid,
-        lease_ms: i64,
-    ) -> Result<Option<LeasedTimer>, StoreError>;
-    /// Deletes a timer that is done. Compare-and-delete by its lease; whether it was there.
-    async fn finish_timer(&self, timer: &LeasedTimer) -> Result<bool, StoreError>;
-    /// Gives a lease back, due again at `due_at`. Compare-and-set by its lease; whether it was there.
-    async fn reschedule_timer(&self, timer: &LeasedTimer, due_at: DateTime<Utc>) -> Result<bool, StoreError>;
 }
 
 /// A person's wrapped data key.
@@ -246,19 +179,6 @@ pub struct PersonKey {
     pub person_id: PersonId,
     /// The data key, wrapped with the master key.
     pub wrapped: Vec<u8>,
-}
-
-/// Data keys of persons. Only an append deletes one.
-#[async_trait]
-pub trait KeyStore: Send + Sync + 'static {
-    /// The data key found by `lookup`, or `fresh` stored under it.
-    async fn person_key_or(&self, lookup: &[u8; 32], fresh: &PersonKey) -> Result<PersonKey, StoreError>;
-    /// The data key found by `lookup`.
-    async fn person_key_by(&self, lookup: &[u8; 32]) -> Result<Option<PersonKey>, StoreError>;
-    /// A person's data key; `None` once he was erased.
-    async fn person_key(&self, person: PersonId) -> Result<Option<PersonKey>, StoreError>;
-    /// What stands in the store's keyring under that name, or `fresh` put there.
-    async fn keyring_or(&self, name: &str, fresh: &[u8; 32]) -> Result<[u8; 32], StoreError>;
 }
 
 /// A snapshot of an aggregate.
@@ -274,16 +194,61 @@ pub struct Snapshot {
     pub state: Vec<u8>,
 }
 
-/// Snapshots: one a stream, and any of them may be lost.
+/// A backend.
 #[async_trait]
-pub trait SnapshotStore: Send + Sync + 'static {
+pub trait LogStore: Send + Sync + 'static {
+    /// Begins the append's transaction: locks the head row, waiting for whoever holds it.
+    async fn begin(&self) -> Result<Box<dyn AppendTransaction>, StoreError>;
+    /// Keeps the writer's session alive while nothing is appended.
+    async fn ping(&self) -> Result<(), StoreError>;
+    /// The head and the store's clock, without a lock.
+    async fn head(&self) -> Result<Head, StoreError>;
+    /// At most `limit` domain events after that position, in order.
+    async fn read(&self, after: Position, limit: usize) -> Result<Vec<Recorded>, StoreError>;
+    /// The same, filtered, and up to that position.
+    async fn query(&self, filter: &LogFilter, up_to: Position, limit: usize) -> Result<Vec<Recorded>, StoreError>;
+    /// A stream's domain events after that sequence, in order.
+    async fn read_stream(&self, stream: StreamId, after: Sequence, limit: usize) -> Result<Vec<Recorded>, StoreError>;
+    /// One receipt.
+    async fn receipt(&self, key: &ReceiptKey) -> Result<Option<Receipt>, StoreError>;
+    /// All receipts, for `verify`.
+    async fn receipts(&self) -> Result<Vec<(ReceiptKey, Receipt)>, StoreError>;
+    /// The claims whose resource begins with `prefix`, in the order of their bytes.
+    async fn claims(&self, prefix: &str) -> Result<Vec<ClaimRow>, StoreError>;
+    /// The attachment of that hash.
+    async fn attachment(&self, hash: &LeafHash) -> Result<Option<Vec<u8>>, StoreError>;
+    /// Due timers of these kinds whose lease is free or ran out, by the store's clock, leased for `lease_ms`.
+    async fn lease_timers(
+        &self,
+        kinds: &[TimerKind],
+        token: Uuid,
+        lease_ms: i64,
+        limit: usize,
+    ) -> Result<Vec<LeasedTimer>, StoreError>;
+    /// One timer of that kind and subject, due or not, if its lease is free.
+    async fn lease_timer(
+        &self,
+        kind: TimerKind,
+        subject: Uuid,
+        token: Uuid,
+        lease_ms: i64,
+    ) -> Result<Option<LeasedTimer>, StoreError>;
+    /// Deletes a timer that is done. Compare-and-delete by its lease; whether it was there.
+    async fn finish_timer(&self, timer: &LeasedTimer) -> Result<bool, StoreError>;
+    /// Gives a lease back, due again at `due_at`. Compare-and-set by its lease; whether it was there.
+    async fn reschedule_timer(&self, timer: &LeasedTimer, due_at: DateTime<Utc>) -> Result<bool, StoreError>;
+    /// The data key found by `lookup`, or `fresh` stored under it.
+    async fn person_key_or(&self, lookup: &[u8; 32], fresh: &PersonKey) -> Result<PersonKey, StoreError>;
+    /// The person found by `lookup`.
+    async fn person_by(&self, lookup: &[u8; 32]) -> Result<Option<PersonId>, StoreError>;
+    /// A person's data key; `None` once he was erased.
+    async fn person_key(&self, person: PersonId) -> Result<Option<PersonKey>, StoreError>;
+    /// The master key that stands in the store, or `fresh` kept there.
+    async fn master_key_or(&self, fresh: &[u8; 32]) -> Result<[u8; 32], StoreError>;
     /// The newest snapshot of a stream.
     async fn snapshot(&self, stream: StreamId) -> Result<Option<Snapshot>, StoreError>;
-    /// Keeps a snapshot, unless a newer one of the same format is there.
+    /// Keeps a snapshot, unless a newer one is there.
     async fn save_snapshot(&self, stream: StreamId, snapshot: &Snapshot) -> Result<(), StoreError>;
+    /// The server's version, for the run that proves what was tested.
+    async fn server_version(&self) -> Result<String, StoreError>;
 }
-
-/// A backend.
-pub trait LogStore: AppendStore + ReadStore + TimerStore + KeyStore + SnapshotStore {}
-
-impl<S: AppendStore + ReadStore + TimerStore + KeyStore + SnapshotStore> LogStore for S {}
