@@ -3,6 +3,7 @@
 //! They start from the log outwards and stop in the other order: first nobody new is let in and what is under way ends, then the
 //! workers, then the read side, and the log's writer last, so that whatever was acknowledged is durable.
 
+mod booking_list;
 mod guide;
 mod roles;
 mod tokens;
@@ -44,10 +45,10 @@ pub async fn run(config: Config, with_demo: bool) -> anyhow::Result<()> {
     let public_url = public_url.trim_end_matches('/').to_owned();
 
     let mut roles = Roles::default();
-    let head_at_start = stores.log.head().await?;
+    let keys = roles::ticket_keys(&stores)?;
     let reach = Reach { address, public_url: &public_url };
-    let write_side = roles::write_side(&config, &stores, &reach, sandbox, &mut roles)?;
-    let (api, routes) = roles::read_side(&config, &tokens, &stores, &write_side, head_at_start, &mut roles).await?;
+    let write_side = roles::write_side(&config, &stores, &reach, sandbox, &keys).await?;
+    let (api, routes) = roles::read_side(&config, &tokens, &stores, &write_side, &keys, &mut roles).await?;
     let serving = CancellationToken::new();
     let metrics = api.metrics();
     let server = tokio::spawn(tickiz_query_api::serve(listener, routes, HttpLimits::default(), metrics, serving.clone()));
@@ -65,6 +66,8 @@ pub async fn run(config: Config, with_demo: bool) -> anyhow::Result<()> {
         signal().await;
         std::process::exit(130);
     });
+    // The sandbox gateway is spoken to over our own HTTP server, so that one runs until nobody calls it any more.
+    write_side.workers.shutdown().await;
     serving.cancel();
     roles.front.cancel();
     if !api.drain(DRAIN_PATIENCE).await {

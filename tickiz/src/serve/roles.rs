@@ -1,6 +1,6 @@
 //! Puts the roles of one process together, from the log outwards.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use axum::Router;
@@ -14,6 +14,12 @@ use tickiz_command_api::{
         },
     },
     payments::Payments,
+    webhooks::{WebhookReceiver, inbox::Inbox, worker::WebhookWorker},
+    workers::{
+        WorkerOptions, Workers,
+        checkpoint::Checkpoint,
+        mails::{MailWorker, message::Mailbox, sink::Folder},
+    },
 };
 use tickiz_event_log::runtime::SystemClock;
 use tickiz_projections::{LiveService, ProjectorOptions, ProjectorService, live::LiveOptions};
@@ -21,8 +27,9 @@ use tickiz_query_api::{AccessPolicy, QueryApi, QueryApiParts, SocketLimits};
 use tickiz_tickets::{KeyRing, TicketSigner};
 use tokio::task::JoinSet;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use uuid::Uuid;
 
-use super::tokens::Tokens;
+use super::{booking_list::ReadModelList, tokens::Tokens};
 use crate::{config::Config, demo, stores::Stores};
 
 /// What runs beside the HTTP server.
@@ -34,9 +41,12 @@ pub struct Roles {
     pub front: CancellationToken,
     /// Told last.
     pub stop: CancellationToken,
-    /// Gateway calls that outlive the request that began them.
-    pub calls: TaskTracker,
 }
+
+/// Who mails come from. Its domain is one that nobody has (RFC 2606): an operator who sends mails by SMTP names his own.
+const MAILS_FROM: (&str, &str) = ("Tickiz", "tickets@tickiz.example");
+/// How long another process waits before it writes the mails of one that is gone, in seconds.
+const MAIL_LEASE: Duration = Duration::from_secs(30);
 
 /// How this process is reached.
 pub struct Reach<'a> {
@@ -52,6 +62,20 @@ pub struct WriteSide {
     pub commands: CommandService,
     /// `/webhooks`, and the sandbox gateway's own house.
     pub routes: Router,
+    /// Timers, webhooks, mails.
+    pub workers: Workers,
+}
+
+/// The keys that ticket codes are signed with: derived, so that every process of one installation has the same.
+///
+/// # Errors
+/// When two keys have one number.
+pub fn ticket_keys(stores: &Stores) -> anyhow::Result<Arc<KeyRing>> {
+    let kid = CommandOptions::default().ticket_kid;
+    let seed = stores.log.secrets().derive(&format!("ticket-key/{kid}"));
+    let mut keys = KeyRing::default();
+    keys.add(TicketSigner::from_seed(kid, &seed)).context("the ticket key")?;
+    Ok(Arc::new(keys))
 }
 
 fn sandbox_house(stores: &Stores, reach: &Reach<'_>) -> anyhow::Result<(Provider, Arc<dyn Gateway>)> {
@@ -79,37 +103,50 @@ fn sandbox_house(stores: &Stores, reach: &Reach<'_>) -> anyhow::Result<(Provider
 /// Starts the write side: commands, gateways, webhooks, workers.
 ///
 /// # Errors
-/// When no HTTP client can be made.
-pub fn write_side(
+/// When no HTTP client can be made, or the folder of mails cannot.
+pub async fn write_side(
     config: &Config,
     stores: &Stores,
     reach: &Reach<'_>,
     sandbox: bool,
-    roles: &mut Roles,
+    keys: &Arc<KeyRing>,
 ) -> anyhow::Result<WriteSide> {
     let options = CommandOptions::default();
     let system = SystemCommands::new(&stores.log, &options);
-    let mut gateways: Vec<Arc<dyn Gateway>> = Vec::new();
-    let mut routes = Router::new();
-    if sandbox {
-        let (provider, gateway) = sandbox_house(stores, reach)?;
+    let clock = Arc::new(SystemClock);
+    let house = sandbox.then(|| sandbox_house(stores, reach)).transpose()?;
+    let (provider, gateway) = house.unzip();
+    let gateways = Gateways::new(gateway);
+    let calls = TaskTracker::new();
+    let bookings = Arc::new(system.clone());
+    let payments = Payments::new(stores.log.clone(), bookings.clone(), gateways.clone(), calls.clone());
+    let inbox = Inbox::new(stores.inbox.clone(), clock.clone());
+    let (webhook_worker, waiting) = WebhookWorker::new(inbox.clone(), payments.clone());
+    let receiver = WebhookReceiver::new(gateways, inbox, webhook_worker.clone());
+    let mut routes = receiver.routes();
+    if let Some(provider) = &provider {
         routes = routes.merge(provider.routes());
-        gateways.push(gateway);
-        let stop = roles.stop.clone();
-        roles.tasks.spawn(async move {
-            provider.run(stop).await;
-            Ok(())
-        });
     }
-    let payments = Payments::new(
-        stores.log.clone(),
-        Arc::new(system.clone()),
-        Gateways::new(gateways),
-        roles.calls.clone(),
-    );
-    let commands = CommandService::new(system, Some(Arc::new(payments.clone())), &options);
-    let _ = config;
-    Ok(WriteSide { commands, routes })
+    let mails = MailWorker {
+        log: stores.log.clone(),
+        bookings: bookings.clone(),
+        checkpoint: Checkpoint::new(stores.inbox.clone(), clock, "mails", Uuid::new_v4(), MAIL_LEASE),
+        sink: Arc::new(Folder::open(&config.data_dir.join("mails")).await.context("the folder of mails")?),
+        keys: keys.clone(),
+        from: Mailbox { name: MAILS_FROM.0.to_owned(), address: MAILS_FROM.1.to_owned() },
+    };
+    let workers = Workers::start(WorkerOptions {
+        log: stores.log.clone(),
+        bookings,
+        payments: payments.clone(),
+        list: Arc::new(ReadModelList(stores.reads.clone())),
+        webhooks: (webhook_worker, waiting),
+        mails: Some(mails),
+        sandbox: provider,
+        tasks: calls,
+    });
+    let commands = CommandService::new(system, Some(Arc::new(payments)), &options);
+    Ok(WriteSide { commands, routes, workers })
 }
 
 /// Starts the read side: projections, live feeds, the API.
@@ -121,7 +158,7 @@ pub async fn read_side(
     tokens: &Tokens,
     stores: &Stores,
     write_side: &WriteSide,
-    head_at_start: i64,
+    keys: &Arc<KeyRing>,
     roles: &mut Roles,
 ) -> anyhow::Result<(QueryApi, Router)> {
     let log = Arc::new(stores.log.clone());
@@ -135,10 +172,6 @@ pub async fn read_side(
     let stop = roles.stop.clone();
     roles.tasks.spawn(async move { live.run(stop).await.context("the live feeds") });
 
-    let kid = CommandOptions::default().ticket_kid;
-    let mut signer = KeyRing::default();
-    let seed = stores.log.secrets().derive(&format!("ticket-key/{kid}"));
-    signer.add(TicketSigner::from_seed(kid, &seed)).context("the ticket key")?;
     let mut access = AccessPolicy::new();
     if let Some(token) = &tokens.organizer {
         access = access.with_organizer(token, demo::organizer_id());
@@ -151,10 +184,10 @@ pub async fn read_side(
         reads: stores.reads.clone(),
         live: feeds,
         log,
-        signer: Arc::new(signer),
+        signer: keys.clone(),
         access,
         production: config.production,
-        head_at_start,
+        head_at_start: stores.log.head().await?,
         sockets: SocketLimits::default(),
         shutdown: roles.front.clone(),
     });
