@@ -41,7 +41,7 @@ impl Session {
 }
 
 /// A fault of ours or of the store, on its way to the log: the caller learns only that it happened, or when to try again.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct Fault(String);
 
@@ -53,7 +53,7 @@ impl Fault {
 }
 
 /// Why a resolver has no answer.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum Failure {
     /// The caller is told why.
     #[error(transparent)]
@@ -65,6 +65,10 @@ pub enum Failure {
 
 /// What a resolver gives.
 pub type Answered<T> = Result<T, Failure>;
+
+/// What a resolver of a nullable field gives. A failure inside an `Option` makes its own field null, as the specification wants;
+/// the library lets one around it make everything null.
+pub type Nullable<T> = Option<Result<T, Failure>>;
 
 impl From<ReadError> for Failure {
     fn from(error: ReadError) -> Self {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use tickiz_domain::stream::StreamType;
-use tickiz_event_log::record::{Position, Recorded, StoreError};
+use tickiz_event_log::{EventLog, LogFilter, Position, Recorded, StoreError};
 use uuid::Uuid;
 
 /// Which entries an auditor wants.
@@ -34,4 +34,17 @@ pub trait AuditLog: Send + Sync {
     /// # Errors
     /// When the log's store fails.
     async fn head(&self) -> Result<Position, StoreError>;
+}
+
+#[async_trait]
+impl AuditLog for EventLog {
+    async fn entries(&self, query: AuditQuery) -> Result<Vec<Arc<Recorded>>, StoreError> {
+        let AuditQuery { after, stream_type, stream_id, first } = query;
+        let filter = LogFilter { after, stream_type, stream_id, ..LogFilter::default() };
+        Ok(self.query(&filter, first).await?.into_iter().map(Arc::new).collect())
+    }
+
+    async fn head(&self) -> Result<Position, StoreError> {
+        Self::head(self).await
+    }
 }

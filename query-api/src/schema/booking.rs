@@ -22,7 +22,7 @@ use super::{
     scalars::{DateTime, Position},
 };
 use crate::{
-    app::{Answered, App, Failure, Fault},
+    app::{Answered, App, Failure, Fault, Nullable},
     limits::RETRY_AFTER_MS,
 };
 
@@ -186,21 +186,21 @@ impl Ticket {
         self.line().price.into()
     }
     /// The signed text of the QR code; null until the booking is confirmed.
-    async fn code(&self, ctx: &Context<'_>) -> Result<Option<String>, Failure> {
-        self.signed(app_of(ctx))
+    async fn code(&self, ctx: &Context<'_>) -> Nullable<String> {
+        self.signed(app_of(ctx)).transpose()
     }
     /// The QR code: an SVG document, or a PNG in base64.
     async fn qr(
         &self,
         ctx: &Context<'_>,
         #[graphql(default_with = "Some(QrFormat::Svg)")] format: Option<QrFormat>,
-    ) -> Result<Option<String>, Failure> {
-        let Some(code) = self.signed(app_of(ctx))? else { return Ok(None) };
-        let image = match format.unwrap_or(QrFormat::Svg) {
+    ) -> Nullable<String> {
+        let draw = |code: String| match format.unwrap_or(QrFormat::Svg) {
             QrFormat::Svg => qr_svg(&code),
             QrFormat::Png => qr_png(&code).map(|png| STANDARD.encode(png)),
         };
-        Ok(Some(image.map_err(Fault::new)?))
+        let code = self.signed(app_of(ctx)).transpose()?;
+        Some(code.and_then(|code| draw(code).map_err(|error| Fault::new(error).into())))
     }
 }
 

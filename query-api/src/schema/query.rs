@@ -6,7 +6,7 @@ use async_graphql::{Context, ID, Object};
 use chrono::Utc;
 use tickiz_contract::{Caller, Refusal, Refusals};
 use tickiz_domain::ids::{BookingId, EventId};
-use tickiz_read_models::EventView;
+use tickiz_read_models::{BookingView, EventView};
 
 use super::{
     app_of,
@@ -18,11 +18,11 @@ use super::{
     inputs::EventFilter,
     log::LogEntry,
     scalars::{Position, int},
-    seat_map::{self, SeatMap},
+    seat_map::SeatMap,
 };
 use crate::{
     access::{Action, allow},
-    app::{Answered, App, Failure, Fault, invalid, position},
+    app::{Answered, App, Failure, Fault, Nullable, invalid, position},
     audit::AuditQuery,
     limits::MAX_LOG_ENTRIES,
 };
@@ -34,16 +34,55 @@ pub async fn visible_show(app: &App, caller: &Caller, id: EventId) -> Answered<O
     Ok(show.filter(|view| allow(caller, Action::SeeShow(&view.show)).is_ok()))
 }
 
+/// Waits for what the caller has seen already.
+async fn at_least(ctx: &Context<'_>, min_position: Option<Position>) -> Answered<()> {
+    let app = app_of(ctx);
+    app.freshness.at_least(&app.reads, min_position.as_ref().map(|position| position.0.as_str())).await
+}
+
+async fn event(ctx: &Context<'_>, id: &str, min_position: Option<Position>) -> Answered<Option<Event>> {
+    at_least(ctx, min_position).await?;
+    let Ok(id) = id.parse() else { return Ok(None) };
+    Ok(visible_show(app_of(ctx), caller_of(ctx), id).await?.map(|view| Event(Arc::new(view))))
+}
+
+/// `None` also for a show without a plan.
+async fn seat_map(ctx: &Context<'_>, id: &str, min_position: Option<Position>) -> Answered<Option<SeatMap>> {
+    at_least(ctx, min_position).await?;
+    let app = app_of(ctx);
+    let Ok(event_id) = id.parse() else { return Ok(None) };
+    if visible_show(app, caller_of(ctx), event_id).await?.is_none() {
+        return Ok(None);
+    }
+    let seats = app.reads.seat_statuses(event_id).await?;
+    Ok(seats.filter(|seats| !seats.plan_hash.is_empty()).map(|seats| SeatMap { event_id, seats }))
+}
+
+async fn booking(ctx: &Context<'_>, id: &str, token: Option<&str>, min_position: Option<Position>) -> Answered<Booking> {
+    at_least(ctx, min_position).await?;
+    Ok(visible_booking(app_of(ctx), caller_of(ctx), id, token).await?.into())
+}
+
+/// A booking that the caller may see.
+///
+/// # Errors
+/// `NOT_FOUND` where it is not there, or not his to see.
+pub async fn visible_booking(app: &App, caller: &Caller, id: &str, token: Option<&str>) -> Answered<BookingView> {
+    let missing = || Refusal::not_found("booking");
+    let id: BookingId = id.parse().map_err(|_| missing())?;
+    app.freshness.of(&app.reads, id.0).await?;
+    let view = app.reads.booking(id).await?.ok_or_else(missing)?;
+    allow(caller, Action::SeeBooking(&view.purchase, token))?;
+    Ok(view)
+}
+
 pub struct Query;
 
 #[Object]
 impl Query {
     /// minPosition: the answer is at least as new as that; if it is not there within two seconds, OVERLOADED.
-    async fn event(&self, ctx: &Context<'_>, id: ID, min_position: Option<Position>) -> Result<Option<Event>, Failure> {
-        let app = app_of(ctx);
-        app.freshness.at_least(&app.reads, min_position.as_ref().map(|p| p.0.as_str())).await?;
-        let Ok(id) = id.0.parse() else { return Ok(None) };
-        Ok(visible_show(app, caller_of(ctx), id).await?.map(|view| Event(Arc::new(view))))
+    async fn event(&self, ctx: &Context<'_>, id: ID, min_position: Option<Position>) -> Nullable<Event> {
+        event(ctx, &id, min_position).await.transpose()
     }
 
     /// RELEVANCE needs filter.text. first is 1 to 100.
@@ -59,7 +98,7 @@ impl Query {
         let app = app_of(ctx);
         let order = order_by.unwrap_or(EventOrder::StartsAt).into();
         let query = filter::query(filter, order, first.unwrap_or(20), after.as_deref(), Utc::now())?;
-        app.freshness.at_least(&app.reads, min_position.as_ref().map(|p| p.0.as_str())).await?;
+        at_least(ctx, min_position).await?;
         app.freshness.of_shows(&app.reads).await.map_err(Failure::from)?;
         let page = app.reads.list_events(&query).await.map_err(Failure::from)?;
         let edges: Vec<EventEdge> = page
@@ -72,19 +111,8 @@ impl Query {
         Ok(EventConnection { edges, page_info, total_count: int(page.total_count) })
     }
 
-    async fn seat_map(
-        &self,
-        ctx: &Context<'_>,
-        event_id: ID,
-        min_position: Option<Position>,
-    ) -> Result<Option<SeatMap>, Failure> {
-        let app = app_of(ctx);
-        app.freshness.at_least(&app.reads, min_position.as_ref().map(|p| p.0.as_str())).await?;
-        let Ok(id) = event_id.0.parse() else { return Ok(None) };
-        match visible_show(app, caller_of(ctx), id).await? {
-            Some(_) => seat_map::seat_map(ctx, id).await,
-            None => Ok(None),
-        }
+    async fn seat_map(&self, ctx: &Context<'_>, event_id: ID, min_position: Option<Position>) -> Nullable<SeatMap> {
+        seat_map(ctx, &event_id, min_position).await.transpose()
     }
 
     async fn booking(
@@ -93,14 +121,8 @@ impl Query {
         id: ID,
         access_token: Option<String>,
         min_position: Option<Position>,
-    ) -> Result<Option<Booking>, Failure> {
-        let app = app_of(ctx);
-        app.freshness.at_least(&app.reads, min_position.as_ref().map(|p| p.0.as_str())).await?;
-        let id: BookingId = id.0.parse().map_err(|_| Refusal::not_found("booking"))?;
-        app.freshness.of(&app.reads, id.0).await?;
-        let view = app.reads.booking(id).await?.ok_or_else(|| Refusal::not_found("booking"))?;
-        allow(caller_of(ctx), Action::SeeBooking(&view.purchase, access_token.as_deref()))?;
-        Ok(Some(view.into()))
+    ) -> Nullable<Booking> {
+        Some(booking(ctx, &id, access_token.as_deref(), min_position).await)
     }
 
     /// For auditors: the log itself, in order.

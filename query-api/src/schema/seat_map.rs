@@ -11,7 +11,7 @@ use tickiz_projections::live::SeatFrame;
 use tickiz_read_models as read;
 
 use super::{app_of, enums::SeatStatus, event::IntoGql, scalars::int};
-use crate::app::{Answered, Failure, Fault};
+use crate::app::{Failure, Fault};
 
 /// The plan and the statuses of its seats, shared by everything below a seat map.
 struct House {
@@ -167,11 +167,4 @@ impl SeatAvailability {
         };
         self.0.availability.iter().map(left).collect()
     }
-}
-
-/// The seats of a show; `None` where it has no plan or is not the caller's to see.
-pub async fn seat_map(ctx: &Context<'_>, id: EventId) -> Answered<Option<SeatMap>> {
-    let app = app_of(ctx);
-    let Some(seats) = app.reads.seat_statuses(id).await? else { return Ok(None) };
-    Ok(Some(SeatMap { event_id: id, seats }).filter(|map| !map.seats.plan_hash.is_empty()))
 }

@@ -8,14 +8,11 @@ use futures::{
     stream::{self, BoxStream},
 };
 use tickiz_contract::{Caller, Refusal};
-use tickiz_domain::ids::{BookingId, EventId};
+use tickiz_domain::ids::EventId;
 use tickiz_projections::live::{SeatFrame, SeatStream};
 
-use super::{app_of, booking::Booking, caller_of, query::visible_show, seat_map::SeatAvailability};
-use crate::{
-    access::{Action, allow},
-    app::{Answered, App, Failure},
-};
+use super::{app_of, booking::Booking, caller_of, query::{visible_booking, visible_show}, seat_map::SeatAvailability};
+use crate::app::{Answered, App, Failure};
 
 /// A frame that is encoded for a whole group of subscribers; see [`crate::live`]. Where a request carries one, `seatAvailability`
 /// gives it and nothing else.
@@ -57,10 +54,7 @@ impl Subscription {
         access_token: Option<String>,
     ) -> Result<impl Stream<Item = Booking>, Failure> {
         let app = app_of(ctx);
-        let id: BookingId = id.0.parse().map_err(|_| Refusal::not_found("booking"))?;
-        app.freshness.of(&app.reads, id.0).await?;
-        let view = app.reads.booking(id).await?.ok_or_else(|| Refusal::not_found("booking"))?;
-        allow(caller_of(ctx), Action::SeeBooking(&view.purchase, access_token.as_deref()))?;
+        let id = visible_booking(app, caller_of(ctx), &id.0, access_token.as_deref()).await?.id;
         let changes = app.live.subscribe_booking(id).await?.ok_or_else(|| Refusal::not_found("booking"))?;
         Ok(changes.map(|view| Booking::from((*view).clone())))
     }
