@@ -412,7 +412,7 @@ mod tests {
         let config = Config::from_sources(Some(file), |name| (name == "TICKIZ_LISTEN").then(|| "127.0.0.1:2".to_owned()))
             .expect("both are legal");
         assert_eq!(config.listen.port(), 2);
-        let error = Config::from_sources(Some(("tickiz.toml", "listen = 1")), |_| None).expect_err("a typo");
-        assert!(error.to_string().contains("\"listen\""), "{error}");
+        let error = Config::from_sources(Some(("tickiz.toml", "lisen = \"127.0.0.1:1\"")), |_| None).expect_err("a typo");
+        assert!(error.to_string().contains("\"lisen\""), "{error}");
     }
 }
