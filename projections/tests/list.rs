@@ -12,7 +12,9 @@ use support::{
     on_every_store,
 };
 use tickiz_domain::{
-    event::{EventCancelled, EventCategory, EventCompleted, EventCreated, EventPostponed, EventPublished, EventStatus, Show},
+    event::{
+        EventCancelled, EventCategory, EventCompleted, EventCreated, EventPostponed, EventPublished, EventStatus, Show,
+    },
     ids::EventId,
     money::{Currency, Money},
     text::fold,
@@ -27,9 +29,11 @@ use tickiz_read_models::{
     Cursor, CursorError, EventFilter, EventOrder, EventQuery, EventView, Near, ReadError, ReadStore,
 };
 
-const WORDS: &[&str] = &["Đêm", "nhạc", "Trịnh", "Rock", "AC/DC", "Symphony", "of", "Sài", "Gòn", "Straße", "live", "2027"];
+const WORDS: &[&str] =
+    &["Đêm", "nhạc", "Trịnh", "Rock", "AC/DC", "Symphony", "of", "Sài", "Gòn", "Straße", "live", "2027"];
 const CITIES: &[&str] = &["Hà Nội", "HÀ NỘI", "Sài Gòn", "Berlin", "Gießen", "København"];
-const PLACES: &[(f64, f64)] = &[(21.03, 105.85), (21.03, 105.9), (10.82, 106.63), (52.52, 13.4), (-89.9, 10.0), (0.0, 179.95)];
+const PLACES: &[(f64, f64)] =
+    &[(21.03, 105.85), (21.03, 105.9), (10.82, 106.63), (52.52, 13.4), (-89.9, 10.0), (0.0, 179.95)];
 
 fn pick<T: Copy>(random: &mut StdRng, from: &[T]) -> T {
     *from.choose(random).unwrap()
@@ -96,7 +100,9 @@ fn some_filter(random: &mut StdRng) -> EventFilter {
     EventFilter {
         text: random.random_bool(0.4).then(|| pick(random, &texts).to_owned()),
         category: random.random_bool(0.3).then_some(EventCategory::Sports),
-        city: random.random_bool(0.3).then(|| pick(random, &["hà nội", "Nội", "BERLIN", "giessen", "Sài Gòn "]).to_owned()),
+        city: random
+            .random_bool(0.3)
+            .then(|| pick(random, &["hà nội", "Nội", "BERLIN", "giessen", "Sài Gòn "]).to_owned()),
         near: random.random_bool(0.3).then(|| {
             let (latitude, longitude) = pick(random, &[(21.0, 105.8), (10.8, 106.6), (-89.9, -170.0), (0.1, -179.9)]);
             Near { latitude, longitude, radius_km: pick(random, &[1.0, 8.0, 40.0, 1_200.0, 21_000.0]) }
@@ -146,7 +152,8 @@ impl NaiveList {
 
     fn list(&self, filter: &EventFilter, order: EventOrder) -> Vec<EventId> {
         let mut found: Vec<_> = self.rows.iter().filter(|(_, show, row)| matches(filter, show, row)).collect();
-        let price = |row: &Row| row.price_from.map_or((1, String::new(), 0), |p| (0, p.currency().to_string(), p.minor()));
+        let price =
+            |row: &Row| row.price_from.map_or((1, String::new(), 0), |p| (0, p.currency().to_string(), p.minor()));
         let words = filter.text.as_deref().map(words).unwrap_or_default();
         match order {
             EventOrder::StartsAt => found.sort_by_key(|(id, show, _)| (show.starts_at.instant, *id)),
@@ -154,7 +161,8 @@ impl NaiveList {
             EventOrder::Price => found.sort_by_key(|(id, _, row)| (price(row), *id)),
             EventOrder::Newest => found.sort_by_key(|(_, _, row)| std::cmp::Reverse(row.published_at)),
             EventOrder::Relevance => {
-                found.sort_by_key(|(id, show, _)| (std::cmp::Reverse(score(&words, show)), show.starts_at.instant, *id));
+                found
+                    .sort_by_key(|(id, show, _)| (std::cmp::Reverse(score(&words, show)), show.starts_at.instant, *id));
             }
         }
         found.into_iter().map(|(id, _, _)| *id).collect()
@@ -162,7 +170,8 @@ impl NaiveList {
 }
 
 fn words(text: &str) -> Vec<String> {
-    let mut found: Vec<String> = fold(text).split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty()).map(str::to_owned).collect();
+    let mut found: Vec<String> =
+        fold(text).split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty()).map(str::to_owned).collect();
     found.sort();
     found.dedup();
     found

@@ -149,8 +149,7 @@ async fn only_a_gap_in_the_log_itself_stops_a_projection() {
     assert!(matches!(error, StreamError::GapInLog { wanted: 8, .. }), "{error}");
 
     let other = ReadStore::open_memory().await.unwrap();
-    let service =
-        ProjectorService::new(other.clone(), Arc::new(holed_stream), holed, ProjectorOptions::default());
+    let service = ProjectorService::new(other.clone(), Arc::new(holed_stream), holed, ProjectorOptions::default());
     let error = service.run(CancellationToken::new()).await.unwrap_err();
     assert!(matches!(error.source, StreamError::GapInLog { wanted: 8, .. }));
     assert_eq!(other.checkpoint().await.unwrap(), 7, "what is before the gap is projected");
@@ -198,8 +197,16 @@ async fn a_row_that_is_lost_moved_or_invented_is_found() {
     running.stop().await;
     let pool = sqlx::SqlitePool::connect(path.to_str().unwrap()).await.unwrap();
     for (damage, repaired_by, said) in [
-        ("DELETE FROM rm_bookings_v1 WHERE booking_id = (SELECT MIN(booking_id) FROM rm_bookings_v1)", "bookings", "missing"),
-        ("UPDATE rm_seats_v1 SET status = 'X' WHERE seat_index = (SELECT MIN(seat_index) FROM rm_seats_v1)", "events", "Blocked"),
+        (
+            "DELETE FROM rm_bookings_v1 WHERE booking_id = (SELECT MIN(booking_id) FROM rm_bookings_v1)",
+            "bookings",
+            "missing",
+        ),
+        (
+            "UPDATE rm_seats_v1 SET status = 'X' WHERE seat_index = (SELECT MIN(seat_index) FROM rm_seats_v1)",
+            "events",
+            "Blocked",
+        ),
         ("DELETE FROM rm_seats_v1", "events", "it is free"),
         ("UPDATE rm_availability_v1 SET taken = taken + 1", "events", "what is taken"),
         ("DELETE FROM rm_events_v1", "events", "missing"),

@@ -52,7 +52,7 @@ async fn the_version_rises_by_one_for_each_domain_event_that_changed_a_seat_or_w
     let mut history = History::new();
     let draft = history.draft(true, true);
     let show = history.create(draft);
-    let mut after = async |history: &History| version(&store, history, show).await;
+    let after = async |history: &History| version(&store, history, show).await;
 
     // What happens to a draft does not count.
     history.to_show(show, SeatsBlocked { seat_ids: seats(&history, &[9]) });

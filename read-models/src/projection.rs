@@ -79,6 +79,12 @@ const READ_CHECKPOINTS: &str = "\
     WHERE c.shard = ?";
 
 impl ReadStore {
+    /// Up to where a projection is complete, as far as this process has seen: by projecting, or by reading. Costs nothing.
+    #[must_use]
+    pub fn known_checkpoint(&self, projection: Projection) -> Position {
+        self.inner.checkpoints.known.borrow()[projection as usize]
+    }
+
     /// Up to where everything here is complete: the least checkpoint of the active projections, read from the store.
     ///
     /// # Errors
@@ -94,12 +100,6 @@ impl ReadStore {
             }
         }
         least.ok_or_else(|| ReadError::Damaged { table: "projection_checkpoints", what: "it has no row".into() })
-    }
-
-    /// The least checkpoint of the active projections that this process has seen. Costs nothing and may be late.
-    #[must_use]
-    pub fn known_checkpoint(&self) -> Position {
-        self.inner.checkpoints.least()
     }
 
     /// Waits until [`ReadStore::checkpoint`] has reached a position; false when that takes longer than `timeout`. A projector in this

@@ -33,7 +33,7 @@ use std::{
 
 use futures::Stream;
 use tickiz_domain::ids::{BookingId, EventId};
-use tickiz_read_models::{BookingView, Position, ReadError, ReadStore};
+use tickiz_read_models::{BookingView, Position, Projection, ReadError, ReadStore};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -70,7 +70,7 @@ impl LiveFeeds {
     /// # Errors
     /// When the store fails.
     pub async fn subscribe_seats(&self, id: EventId) -> Result<Option<SeatStream>, ReadError> {
-        self.catch_up().await;
+        self.catch_up(Projection::Events).await;
         let watcher = self.inner.seats.watch(id, &self.inner.store).await?;
         Ok(watcher.map(|watcher| SeatStream(Box::pin(watcher.stream(self.inner.closing.clone())))))
     }
@@ -81,7 +81,7 @@ impl LiveFeeds {
     /// # Errors
     /// When the store fails.
     pub async fn subscribe_booking(&self, id: BookingId) -> Result<Option<BookingStream>, ReadError> {
-        self.catch_up().await;
+        self.catch_up(Projection::Bookings).await;
         let watcher = self.inner.bookings.watch(id, &self.inner.store).await?;
         Ok(watcher.map(|watcher| BookingStream(Box::pin(watcher.stream(self.inner.closing.clone())))))
     }
@@ -93,8 +93,8 @@ impl LiveFeeds {
     }
 
     /// Who has just read a version from the read models must not get a snapshot of an older one.
-    async fn catch_up(&self) {
-        let reached = self.inner.store.known_checkpoint();
+    async fn catch_up(&self, projection: Projection) {
+        let reached = self.inner.store.known_checkpoint(projection);
         let mut handed_out = self.inner.handed_out.subscribe();
         let caught_up = handed_out.wait_for(|position| *position >= reached);
         let _ = tokio::time::timeout(CATCH_UP_LIMIT, caught_up).await;

@@ -2,7 +2,11 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use tickiz_domain::{event::EventStatus, ids::EventId, seating_plan::SeatingPlan};
+use tickiz_domain::{
+    event::EventStatus,
+    ids::{EventId, SeatId, TicketTypeId},
+    seating_plan::SeatingPlan,
+};
 use tickiz_read_models::{
     Position, Projection, ReadError, ReadStore, SeatStatus, TypeAvailability, events::tables::ShowRecord,
 };
@@ -22,11 +26,14 @@ pub(super) struct WatchedSeats {
     plan: Option<Arc<SeatingPlan>>,
     statuses: Vec<u8>,
     position: Position,
-    /// The last frame led to this version, with that much left.
+    /// What is left, as it is now.
+    availability: Vec<TypeAvailability>,
+    /// The last frame led to this version.
     sent_version: i64,
-    sent_availability: Vec<TypeAvailability>,
-    /// Seats that changed since the last frame.
+    /// Seats and types that changed since the last frame, also those that changed back: who got his snapshot in between has seen
+    /// them as they were then.
     touched: BTreeSet<u32>,
+    touched_types: BTreeSet<TicketTypeId>,
     /// The snapshot of the present version, for all who come before the next change.
     snapshot: Option<Arc<SeatFrame>>,
     /// A domain event came that cannot be applied: the projection stands still for this show, and so does this.
@@ -34,10 +41,6 @@ pub(super) struct WatchedSeats {
 }
 
 impl WatchedSeats {
-    fn availability(&self) -> Vec<TypeAvailability> {
-        self.record.as_ref().map_or_else(Vec::new, |record| record.sales.availability(&record.show))
-    }
-
     fn version(&self) -> i64 {
         self.record.as_ref().map_or(0, |record| record.sales.seat_version)
     }
@@ -75,9 +78,10 @@ impl Watched for WatchedSeats {
             statuses: statuses.into_bytes(),
             position,
             sent_version: record.sales.seat_version,
-            sent_availability: record.sales.availability(&record.show),
+            availability: record.sales.availability(&record.show),
             record: Some(record),
             touched: BTreeSet::new(),
+            touched_types: BTreeSet::new(),
             snapshot: None,
             stuck: stands_still(store, Projection::Events, id.0).await?,
         }))
@@ -103,6 +107,10 @@ impl Watched for WatchedSeats {
                 self.touched.insert(index);
             }
         }
+        let left = self.record.as_ref().map_or_else(Vec::new, |record| record.sales.availability(&record.show));
+        let changed = left.iter().filter(|left| !self.availability.contains(left));
+        self.touched_types.extend(changed.map(|left| left.ticket_type_id));
+        self.availability = left;
         self.snapshot = None;
     }
 
@@ -112,29 +120,33 @@ impl Watched for WatchedSeats {
         }
         let statuses = String::from_utf8(self.statuses.clone()).expect("the bytes of statuses are ASCII");
         let version = self.version();
-        let frame =
-            SeatFrame::snapshot(self.id(), version, self.plan_hash(), statuses, self.availability(), self.plan.clone());
+        let frame = SeatFrame::snapshot(
+            self.id(),
+            version,
+            self.plan_hash(),
+            statuses,
+            self.availability.clone(),
+            self.plan.clone(),
+        );
         self.snapshot.insert(Arc::new(frame)).clone()
     }
 
     fn take_frame(&mut self) -> Option<Arc<SeatFrame>> {
         let version = self.version();
-        let touched = std::mem::take(&mut self.touched);
+        let (touched, types) = (std::mem::take(&mut self.touched), std::mem::take(&mut self.touched_types));
         if version == self.sent_version {
             return None;
         }
-        let availability = self.availability();
-        let changed = availability.iter().filter(|left| !self.sent_availability.contains(left)).copied().collect();
+        let changed = self.availability.iter().filter(|left| types.contains(&left.ticket_type_id)).copied().collect();
         let seat = |index: u32| {
             let plan = self.plan.as_ref().expect("only a show with a plan has seats that change");
             let id = plan.seat(index as usize).id.to_owned();
             let status = SeatStatus::from_byte(self.statuses[index as usize]);
-            (tickiz_domain::ids::SeatId(id), status.expect("the bytes of statuses are statuses"))
+            (SeatId(id), status.expect("the bytes of statuses are statuses"))
         };
         let changes = touched.into_iter().map(seat).collect();
         let frame = SeatFrame::changes_from(self.id(), self.sent_version, version, self.plan_hash(), changed, changes);
         self.sent_version = version;
-        self.sent_availability = availability;
         Some(Arc::new(frame))
     }
 

@@ -9,14 +9,14 @@ use chrono::{DateTime, Duration, Utc};
 use serde_json::json;
 use tickiz_domain::{
     booking::{
-        Booking, BookingCancelled, BookingConfirmed, BookingDomainEvent, BookingExpired, BookingPlaced, BookingRefunded,
-        BookingReinstated, BookingStatus, CancelledBy, IssuedTicket, Line, PaymentCreated, PaymentMethod, PaymentSucceeded,
-        Places, Purchase, TicketNumber,
+        Booking, BookingCancelled, BookingConfirmed, BookingDomainEvent, BookingExpired, BookingPlaced,
+        BookingRefunded, BookingReinstated, BookingStatus, CancelledBy, IssuedTicket, Line, PaymentCreated,
+        PaymentMethod, PaymentSucceeded, Places, Purchase, TicketNumber,
     },
     event::{
-        CategorySeats, Event, EventCancelled, EventCategory, EventChanged, EventCompleted, EventCreated, EventDomainEvent,
-        EventPostponed, EventPublished, EventStatus, PlanSummary, Quota, SeatsBlocked, SeatsUnblocked, Show, TicketType,
-        Venue, VenueTime,
+        CategorySeats, Event, EventCancelled, EventCategory, EventChanged, EventCompleted, EventCreated,
+        EventDomainEvent, EventPostponed, EventPublished, EventStatus, PlanSummary, Quota, SeatsBlocked,
+        SeatsUnblocked, Show, TicketType, Venue, VenueTime,
     },
     ids::{BookingId, EventId, OrganizerId, PaymentId, PersonId, PersonMark, QuotaId, SeatId, TicketId, TicketTypeId},
     money::{Currency, Money},
@@ -226,15 +226,14 @@ impl History {
     fn live(&self, show: usize) -> impl Iterator<Item = &Purchase> {
         let id = self.shows[show].0;
         let all = self.bookings.iter().filter_map(|(_, booking)| booking.0.as_ref());
-        all.filter(move |p| {
-            p.event_id == id && matches!(p.status, BookingStatus::Held | BookingStatus::Confirmed)
-        })
+        all.filter(move |p| p.event_id == id && matches!(p.status, BookingStatus::Held | BookingStatus::Confirmed))
     }
 
     /// Places a booking if it can be had; its number among the bookings.
     pub fn place(&mut self, show: usize, seats: &[usize], places: i64) -> Option<usize> {
         let free = self.free_seats(show);
-        let wanted: BTreeSet<SeatId> = seats.iter().filter_map(|seat| self.plan.seat_ids().get(*seat)).map(|id| SeatId(id.clone())).collect();
+        let wanted: BTreeSet<SeatId> =
+            seats.iter().filter_map(|seat| self.plan.seat_ids().get(*seat)).map(|id| SeatId(id.clone())).collect();
         let seats: Vec<SeatId> = wanted.intersection(&free).cloned().collect();
         let quota = self.left(show).into_iter().next().filter(|(_, left)| *left >= places && places > 0);
         let types = self.show(show).ticket_types.clone();
@@ -399,7 +398,8 @@ impl History {
             }
             Op::Block(_, seats) if open => {
                 let free = self.free_seats(n);
-                let wanted: BTreeSet<SeatId> = seats.iter().filter_map(|s| self.plan.seat_ids().get(*s)).map(|s| SeatId(s.clone())).collect();
+                let wanted: BTreeSet<SeatId> =
+                    seats.iter().filter_map(|s| self.plan.seat_ids().get(*s)).map(|s| SeatId(s.clone())).collect();
                 let seat_ids: Vec<SeatId> = wanted.intersection(&free).cloned().collect();
                 if !seat_ids.is_empty() {
                     self.to_show(n, SeatsBlocked { seat_ids });

@@ -71,7 +71,14 @@ impl FakeLog {
     }
 
     /// Bytes that may be anything.
-    pub fn append_raw(&self, stream_type: StreamType, stream: Uuid, show: Option<EventId>, name: &str, payload: &str) -> Position {
+    pub fn append_raw(
+        &self,
+        stream_type: StreamType,
+        stream: Uuid,
+        show: Option<EventId>,
+        name: &str,
+        payload: &str,
+    ) -> Position {
         let stored = vec![(name.to_owned(), 1, payload.as_bytes().to_vec())];
         self.append_stored(StreamId::new(stream_type, stream), show, Uuid::new_v4(), stored)
     }

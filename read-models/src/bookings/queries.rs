@@ -22,7 +22,12 @@ impl ReadStore {
     pub async fn booking(&self, id: BookingId) -> Result<Option<BookingView>, ReadError> {
         let sql = versioned(READ_BOOKING, self.version(Projection::Bookings));
         let rows = self.inner.pools.reader().await?.rows(sql, vec![id.0.into()]).await?;
-        rows.first().map(view_of).transpose()
+        let view = rows.first().map(view_of).transpose()?;
+        if let Some(view) = &view {
+            // Whoever sees a row of that position sees a projection that has come so far.
+            self.inner.checkpoints.raise(Projection::Bookings, view.position);
+        }
+        Ok(view)
     }
 
     /// The bookings of a show in the order of their ids, after one of them, at most `limit`. For what has to be done to every one of
