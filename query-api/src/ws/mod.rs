@@ -144,8 +144,10 @@ impl Session {
             () = write(&mut sink, outgoing) => None,
         };
         drop(self);
-        if let Some(closing) = closing {
-            farewell(sink, stream, closing.into()).await;
+        match closing {
+            Some(closing) => farewell(sink, stream, closing.into()).await,
+            // A peer that said goodbye is owed an answer (RFC 6455 section 5.5.1); the library has it ready, and closing sends it.
+            None => drop(timeout(CLOSE_TIMEOUT, sink.close()).await),
         }
     }
 
