@@ -5,7 +5,7 @@ use std::{path::PathBuf, process::ExitCode};
 use clap::{Parser, Subcommand};
 
 use crate::{
-    config::{Config, EXIT_CONFIG},
+    config::{Config, EXIT_CONFIG, NOT_USED_YET},
     log::LogArguments,
     serve, verify,
 };
@@ -94,6 +94,9 @@ fn start_logging(config: &Config) {
     let filter = tracing_subscriber::EnvFilter::new(&config.log_filter);
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     if config.log_json { builder.json().init() } else { builder.with_target(false).init() }
+    for variable in NOT_USED_YET.into_iter().filter(|variable| std::env::var_os(variable).is_some()) {
+        tracing::warn!("{variable} is set, and this version does not use it");
+    }
 }
 
 fn show_config(config: &Config, json: bool) -> anyhow::Result<()> {
