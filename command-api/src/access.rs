@@ -33,9 +33,10 @@ pub enum Party {
 pub fn organizer(context: &CallContext) -> Result<OrganizerId, Refusal> {
     match &context.caller {
         Caller::Organizer { organizer_id } => Ok(*organizer_id),
-        Caller::Anonymous => {
-            Err(Refusal::new(ErrorCode::Unauthenticated, "this needs an organiser's bearer token in the Authorization header"))
-        }
+        Caller::Anonymous => Err(Refusal::new(
+            ErrorCode::Unauthenticated,
+            "this needs an organiser's bearer token in the Authorization header",
+        )),
         Caller::Auditor => Err(forbidden("this is for organisers; an auditor reads and changes nothing")),
     }
 }
@@ -88,7 +89,11 @@ pub fn may_cancel(context: &CallContext, token: Option<&AccessToken>) -> Result<
 ///
 /// # Errors
 /// `NOT_FOUND` where it is not there or not his, or the token is wrong.
-pub fn party(context: &CallContext, token: Option<&AccessToken>, purchase: Option<&Purchase>) -> Result<Party, Refusal> {
+pub fn party(
+    context: &CallContext,
+    token: Option<&AccessToken>,
+    purchase: Option<&Purchase>,
+) -> Result<Party, Refusal> {
     let refused = || Refusal::not_found("booking");
     let purchase = purchase.ok_or_else(refused)?;
     match (token, &context.caller) {
@@ -131,7 +136,8 @@ mod tests {
     #[test]
     fn a_booking_that_is_not_there_reads_like_one_of_somebody_else() {
         let token = AccessToken("guess".to_owned());
-        for caller in [Caller::Anonymous, Caller::Auditor, Caller::Organizer { organizer_id: OrganizerId(Uuid::nil()) }] {
+        for caller in [Caller::Anonymous, Caller::Auditor, Caller::Organizer { organizer_id: OrganizerId(Uuid::nil()) }]
+        {
             for token in [None, Some(&token)] {
                 assert_eq!(party(&context(caller.clone()), token, None), Err(Refusal::not_found("booking")));
             }

@@ -109,6 +109,18 @@ pub struct RequestKey {
     pub request_hash: [u8; 32],
 }
 
+impl RequestKey {
+    fn receipt(&self, result: Vec<u8>) -> NewReceipt {
+        NewReceipt {
+            scope: self.scope.clone(),
+            operation: self.operation,
+            key: self.key.clone(),
+            request_hash: self.request_hash,
+            result,
+        }
+    }
+}
+
 /// What a decision asks of its aggregate.
 pub struct Ask<A: Aggregate> {
     /// The command.
@@ -148,11 +160,8 @@ pub trait Decision<A: Target>: Send {
     const IS_NEW: bool = false;
 
     /// What to ask of the aggregate as it stands. Called anew for every attempt; other aggregates are to be loaded by `reading`.
-    fn decide(
-        &mut self,
-        target: &Loaded<A>,
-        reading: Reading,
-    ) -> impl Future<Output = Result<Ask<A>, Refusals>> + Send;
+    fn decide(&mut self, target: &Loaded<A>, reading: Reading)
+    -> impl Future<Output = Result<Ask<A>, Refusals>> + Send;
 
     /// The aggregate's refusal in the words of the contract.
     fn refused(&self, error: &A::Error) -> Refusals;
@@ -303,44 +312,47 @@ impl Executor {
     ) -> Result<Arc<Loaded<A>>, Failed> {
         let stream = Repository::<A>::stream(id);
         let target = if is_new { Arc::default() } else { self.load::<A>(id, reading).await? };
-        let ask = match decision.decide(&target, reading).await {
-            Ok(ask) => ask,
-            Err(refusals) => return Err(unless_warm(reading, refusals)),
-        };
-        let mut after = target.aggregate.clone();
-        let sink = EventSink::default();
-        if let Err(error) = after.handle(ask.command, &(), &sink).await {
-            return Err(unless_warm(reading, decision.refused(&error)));
-        }
-        let events = sink.collect().await;
-        if events.is_empty() && (key.is_none() || reading == Reading::Warm) {
-            return if reading == Reading::Warm { Err(Failed::Unchecked) } else { Ok(target) };
-        }
-        let events: Vec<NewEvent> = events.iter().map(|event| NewEvent::of(event, id)).collect();
-        let receipt = key.map(|key| NewReceipt {
-            scope: key.scope.clone(),
-            operation: key.operation,
-            key: key.key.clone(),
-            request_hash: key.request_hash,
-            result: decision.result(&after),
-        });
+        let ask = decision.decide(&target, reading).await.map_err(|refusals| unless_warm(reading, refusals))?;
         let mut append = Append {
             metadata: self.metadata(origin, ask.show_id),
             organizer_id: ask.organizer_id,
-            streams: Vec::new(),
             reads: ask.reads,
-            receipt,
             attachments: ask.attachments,
+            ..Append::default()
         };
+        let mut after = target.aggregate.clone();
+        let sink = EventSink::default();
+        let handled = after.handle(ask.command, &(), &sink).await;
+        handled.map_err(|error| unless_warm(reading, decision.refused(&error)))?;
+        let events: Vec<NewEvent> = sink.collect().await.iter().map(|event| NewEvent::of(event, id)).collect();
         if events.is_empty() {
+            if reading == Reading::Warm {
+                return Err(Failed::Unchecked);
+            }
+            if key.is_none() {
+                return Ok(target);
+            }
+            // Only a receipt is written, and only if the aggregate still stands where there was nothing to do.
             append.reads.push((stream, target.sequence));
         } else {
             append.streams.push(StreamAppend { stream, expected: target.sequence, events });
         }
+        append.receipt = key.map(|key| key.receipt(decision.result(&after)));
+        self.append(stream, &target, append, decision).await
+    }
+
+    /// Appends; the aggregate as it stands afterwards.
+    async fn append<A: Target, D: Decision<A>>(
+        &self,
+        stream: StreamId,
+        target: &Loaded<A>,
+        append: Append,
+        decision: &mut D,
+    ) -> Result<Arc<Loaded<A>>, Failed> {
         match self.log.append(append).await {
-            Ok(appended) => match A::repository(self).absorb(stream, &target, &appended.events) {
+            Ok(appended) => match A::repository(self).absorb(stream, target, &appended.events) {
                 Some(after) => Ok(after),
-                None => Ok(self.load(id, Reading::Fresh).await?),
+                None => Ok(self.load(stream.id, Reading::Fresh).await?),
             },
             Err(error) => {
                 A::repository(self).evict(stream);
@@ -363,7 +375,8 @@ impl Executor {
 
 /// A refusal counts when it was decided on what the log has now.
 fn unless_warm(reading: Reading, refusals: Refusals) -> Failed {
-    let is_about_load = refusals.0.iter().any(|refusal| refusal.code == ErrorCode::Overloaded || refusal.code == ErrorCode::Internal);
+    let is_about_load =
+        refusals.0.iter().any(|refusal| refusal.code == ErrorCode::Overloaded || refusal.code == ErrorCode::Internal);
     if reading == Reading::Warm && !is_about_load { Failed::Unchecked } else { Failed::Refused(refusals) }
 }
 
@@ -386,6 +399,8 @@ fn failed<A: Target, D: Decision<A>>(error: AppendError, decision: &mut D) -> Fa
         AppendError::Answered(receipt) => Failed::Answered(receipt),
         AppendError::Overloaded { retry_after_ms } => Refusal::overloaded(retry_after_ms).into(),
         AppendError::Closed => Refusal::overloaded(RETRY_AFTER_MS).into(),
-        error @ (AppendError::Malformed(_) | AppendError::Store(_)) => internal(&error).into(),
+        error @ (AppendError::Malformed(_) | AppendError::Store(_) | AppendError::OutcomeUnknown(_)) => {
+            internal(&error).into()
+        }
     }
 }

@@ -132,7 +132,12 @@ mod tests {
     fn the_same_chance_gives_the_same_ids() {
         let make = || {
             let ids = Ids::new(Arc::new(Counting(parking_lot::Mutex::new(0))));
-            (ids.random::<EventId>(), ids.booking_code(), ids.ticket_number(), ids.timely::<PaymentId>(DateTime::UNIX_EPOCH))
+            (
+                ids.random::<EventId>(),
+                ids.booking_code(),
+                ids.ticket_number(),
+                ids.timely::<PaymentId>(DateTime::UNIX_EPOCH),
+            )
         };
         assert_eq!(make(), make());
     }
@@ -141,7 +146,8 @@ mod tests {
     fn a_retry_meets_its_own_booking_and_nobody_elses() {
         let show = EventId(Uuid::from_u128(7));
         assert_eq!(booking_id(show, "a", "k"), booking_id(show, "a", "k"));
-        let others = [booking_id(show, "a", "l"), booking_id(show, "b", "k"), booking_id(EventId(Uuid::nil()), "a", "k")];
+        let others =
+            [booking_id(show, "a", "l"), booking_id(show, "b", "k"), booking_id(EventId(Uuid::nil()), "a", "k")];
         assert!(others.iter().all(|other| *other != booking_id(show, "a", "k")));
         assert_ne!(booking_id(show, "ab", "c"), booking_id(show, "a", "bc"));
     }

@@ -100,7 +100,9 @@ mod tests {
     #[test]
     fn a_show_recognises_a_person_and_two_shows_cannot_be_joined() {
         let keys = keys();
-        let mark = |show: u128, email: &str| keys.person_mark(EventId(Uuid::from_u128(show)), &normalize_email(email).unwrap());
+        let mark = |show: u128, email: &str| {
+            keys.person_mark(EventId(Uuid::from_u128(show)), &normalize_email(email).unwrap())
+        };
         assert_eq!(mark(1, "Lan@Example.com"), mark(1, "lan@example.COM"));
         assert_ne!(mark(1, "lan@example.com"), mark(2, "lan@example.com"));
         assert_ne!(mark(1, "lan@example.com"), mark(1, "len@example.com"));

@@ -179,9 +179,9 @@ impl Occupancy {
 }
 
 fn look(house: &Mutex<House>, wanted: &Wanted<'_>) -> Look {
-    let covers: Vec<bool> = wanted.plan.categories().iter().map(|category| wanted.categories.contains(category)).collect();
-    let is_eligible =
-        |seat: usize| covers[wanted.plan.seat(seat).category] && !wanted.except.contains(&seat);
+    let covers: Vec<bool> =
+        wanted.plan.categories().iter().map(|category| wanted.categories.contains(category)).collect();
+    let is_eligible = |seat: usize| covers[wanted.plan.seat(seat).category] && !wanted.except.contains(&seat);
     let mut house = house.lock();
     let chosen = best_available(
         wanted.plan,

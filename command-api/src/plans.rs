@@ -25,7 +25,8 @@ impl Plans {
     /// Remembers nothing yet.
     #[must_use]
     pub fn new(log: EventLog) -> Self {
-        let weigh = |_: &String, plan: &Arc<SeatingPlan>| u32::try_from(plan.len()).unwrap_or(u32::MAX).saturating_add(1);
+        let weigh =
+            |_: &String, plan: &Arc<SeatingPlan>| u32::try_from(plan.len()).unwrap_or(u32::MAX).saturating_add(1);
         Self { log, plans: moka::future::Cache::builder().max_capacity(MAX_REMEMBERED_SEATS).weigher(weigh).build() }
     }
 

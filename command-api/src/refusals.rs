@@ -97,15 +97,12 @@ pub fn booking(error: &BookingError) -> Refusal {
     use BookingError as E;
     let code = match error {
         E::NotFound => return Refusal::not_found("booking"),
+        E::UnknownPayment(_) => return Refusal::not_found("payment"),
+        E::UnknownRefund(_) => return Refusal::not_found("refund"),
         E::HoldExpired { .. } => ErrorCode::HoldExpired,
         E::AlreadyCancelled | E::AlreadyPaid | E::ShowStarted | E::ShowClosed => ErrorCode::Conflict,
         E::TooManyPayments => ErrorCode::LimitExceeded,
-        E::AlreadyPlaced
-        | E::SeatTwice(_)
-        | E::UnknownPayment(_)
-        | E::UnknownRefund(_)
-        | E::RefundExceedsReceived(_)
-        | E::Malformed(_) => return internal(error),
+        E::AlreadyPlaced | E::SeatTwice(_) | E::RefundExceedsReceived(_) | E::Malformed(_) => return internal(error),
     };
     Refusal::new(code, error.to_string())
 }
@@ -160,7 +157,9 @@ impl LostByKind {
             };
             match resource {
                 Resource::Seat(_, seat) => by_kind.seats.push(seat),
-                Resource::Quota(..) => by_kind.places_left = Some(by_kind.places_left.map_or(left, |least| least.min(left))),
+                Resource::Quota(..) => {
+                    by_kind.places_left = Some(by_kind.places_left.map_or(left, |least| least.min(left)))
+                }
                 Resource::Person(..) => by_kind.person_left = Some(left),
                 Resource::BookingCode(_) => by_kind.code = true,
                 Resource::Slug(_) | Resource::EventNumber(_) => by_kind.name = true,
@@ -200,8 +199,10 @@ mod tests {
         let show = EventId(Uuid::nil());
         let taken = || LostReason::Taken { holder: "booking/x".to_owned() };
         let seat = |id: &str| lost(Resource::Seat(show, SeatId(id.to_owned())), taken());
-        let quota = |used, limit| lost(Resource::Quota(show, QuotaId(Uuid::nil())), LostReason::Exhausted { used, limit });
-        let person = lost(Resource::Person(show, PersonMark("m".to_owned())), LostReason::Exhausted { used: 3, limit: 4 });
+        let quota =
+            |used, limit| lost(Resource::Quota(show, QuotaId(Uuid::nil())), LostReason::Exhausted { used, limit });
+        let person =
+            lost(Resource::Person(show, PersonMark("m".to_owned())), LostReason::Exhausted { used: 3, limit: 4 });
         let code = |claims: Vec<LostClaim>| LostByKind::of(claims).refusal().map(|refusals| refusals.0[0].clone());
 
         let seats = code(vec![quota(9, 9), seat("b"), seat("a")]).unwrap();

@@ -212,9 +212,16 @@ impl SystemCommands {
         self.on_booking(id, origin, on_show, make).await
     }
 
-    fn success(&self, facts: &Facts<'_>, payment_id: PaymentId, gateway_reference: String, amount: Money) -> BookingCommand {
+    fn success(
+        &self,
+        facts: &Facts<'_>,
+        payment_id: PaymentId,
+        gateway_reference: String,
+        amount: Money,
+    ) -> BookingCommand {
         let show_open = facts.show.is_some_and(|show| show.honours_bookings(facts.now));
-        let tickets = facts.show.map(|show| issue_tickets(self.ids(), self.ticket_kid(), show, &facts.purchase.lines, facts.now));
+        let tickets =
+            facts.show.map(|show| issue_tickets(self.ids(), self.ticket_kid(), show, &facts.purchase.lines, facts.now));
         BookingCommand::RecordSuccess(Box::new(RecordSuccess {
             payment_id,
             gateway_reference,
@@ -240,7 +247,9 @@ impl SystemCommands {
             RefundOutcome::Succeeded { gateway_reference } => {
                 BookingCommand::RecordRefundSuccess { refund_id, gateway_reference: gateway_reference.clone() }
             }
-            RefundOutcome::Failed { reason } => BookingCommand::RecordRefundFailure { refund_id, reason: reason.clone() },
+            RefundOutcome::Failed { reason } => {
+                BookingCommand::RecordRefundFailure { refund_id, reason: reason.clone() }
+            }
         };
         self.on_booking(id, origin, false, make).await
     }

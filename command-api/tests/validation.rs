@@ -52,9 +52,7 @@ fn general_admission() -> Value {
 }
 
 fn plan() -> Value {
-    let seat = |guid: &str, category: &str, x: f64| {
-        json!({"seat_number": guid, "seat_guid": guid, "category": category, "position": {"x": x, "y": 0}})
-    };
+    let seat = |guid: &str, category: &str, x: f64| json!({"seat_number": guid, "seat_guid": guid, "category": category, "position": {"x": x, "y": 0}});
     json!({
         "name": "Hall", "categories": [{"name": "A", "color": "#f00"}, {"name": "B", "color": "#0f0"}, {"name": "Empty", "color": "#00f"}],
         "size": {"width": 100, "height": 100},
@@ -179,7 +177,11 @@ fn what_lies_at_the_limit_is_taken() {
         ("/endsAt", Value::Null),
         ("/salesEnd", json!("2027-05-01T22:00:00")),
     ] {
-        assert_eq!(create(with(&general_admission(), pointer, value.clone())), Vec::<String>::new(), "{pointer} = {value}");
+        assert_eq!(
+            create(with(&general_admission(), pointer, value.clone())),
+            Vec::<String>::new(),
+            "{pointer} = {value}"
+        );
     }
 }
 
@@ -207,7 +209,11 @@ fn a_type_covers_seats_or_draws_on_a_quota() {
         ("/seatingPlan", Value::Null, "/ticketTypes/0/seatCategories"),
         ("/seatingPlan/zones/0/rows/0/seats/1/category", json!("C"), "/seatingPlan/zones/0/rows/0/seats/1/category"),
         ("/seatingPlan/zones/0/rows/0/seats/1/seat_guid", json!("s1"), "/seatingPlan/zones/0/rows/0/seats/1/seat_guid"),
-        ("/seatingPlan/zones/0/rows/0/seats/2/seat_guid", json!("x".repeat(300)), "/seatingPlan/zones/0/rows/0/seats/2/seat_guid"),
+        (
+            "/seatingPlan/zones/0/rows/0/seats/2/seat_guid",
+            json!("x".repeat(300)),
+            "/seatingPlan/zones/0/rows/0/seats/2/seat_guid",
+        ),
         ("/seatingPlan/zones", json!({}), "/seatingPlan/zones"),
     ];
     for (pointer, value, wanted) in cases {
@@ -282,7 +288,9 @@ fn order() -> Value {
 }
 
 fn place(value: Value) -> Vec<String> {
-    faults(booking::check_order(&serde_json::from_value::<request::PlaceBooking>(value).expect("of the request's shape")))
+    faults(booking::check_order(
+        &serde_json::from_value::<request::PlaceBooking>(value).expect("of the request's shape"),
+    ))
 }
 
 #[test]
@@ -331,7 +339,8 @@ fn every_wrong_value_of_an_order_is_refused_at_its_path() {
 
 #[test]
 fn the_same_type_again_is_more_of_it() {
-    let twice = with(&order(), "/tickets", json!([{"ticketTypeId": ID, "quantity": 2}, {"ticketTypeId": ID, "quantity": 3}]));
+    let twice =
+        with(&order(), "/tickets", json!([{"ticketTypeId": ID, "quantity": 2}, {"ticketTypeId": ID, "quantity": 3}]));
     let order = booking::check_order(&serde_json::from_value(twice).unwrap()).unwrap();
     assert_eq!(order.tickets.iter().map(|wish| wish.quantity).collect::<Vec<_>>(), [5]);
 }
@@ -347,8 +356,14 @@ fn the_other_commands_name_their_own_arguments() {
         ends_at: ends_at.map(str::to_owned),
         reason: "flood".to_owned(),
     };
-    assert_eq!(faults(update_event::check_postpone(&postpone(Some("soon"), Some("later")))), ["INVALID_INPUT /startsAt", "INVALID_INPUT /endsAt"]);
-    assert_eq!(faults(update_event::check_postpone(&postpone(None, Some("2027-05-01T22:00:00")))), ["INVALID_INPUT /endsAt"]);
+    assert_eq!(
+        faults(update_event::check_postpone(&postpone(Some("soon"), Some("later")))),
+        ["INVALID_INPUT /startsAt", "INVALID_INPUT /endsAt"]
+    );
+    assert_eq!(
+        faults(update_event::check_postpone(&postpone(None, Some("2027-05-01T22:00:00")))),
+        ["INVALID_INPUT /endsAt"]
+    );
     assert_eq!(faults(update_event::check_postpone(&postpone(None, None))), Vec::<String>::new());
     let block = |seats: &[&str]| request::BlockSeats {
         event_id: ID.to_owned(),
@@ -356,9 +371,15 @@ fn the_other_commands_name_their_own_arguments() {
         blocked: true,
     };
     assert_eq!(faults(update_event::check_block(&block(&[]))), ["INVALID_INPUT /seatIds"]);
-    assert_eq!(faults(update_event::check_block(&block(&["a", "", "b", "a"]))), ["INVALID_INPUT /seatIds/1", "INVALID_INPUT /seatIds/3"]);
+    assert_eq!(
+        faults(update_event::check_block(&block(&["a", "", "b", "a"]))),
+        ["INVALID_INPUT /seatIds/1", "INVALID_INPUT /seatIds/3"]
+    );
     let many: Vec<String> = (0..=limits::MAX_SEATS_PER_BLOCK).map(|at| at.to_string()).collect();
-    assert_eq!(faults(update_event::check_block(&block(&many.iter().map(String::as_str).collect::<Vec<_>>()))), ["INVALID_INPUT /seatIds"]);
+    assert_eq!(
+        faults(update_event::check_block(&block(&many.iter().map(String::as_str).collect::<Vec<_>>()))),
+        ["INVALID_INPUT /seatIds"]
+    );
 }
 
 #[test]
@@ -398,18 +419,28 @@ fn an_update_is_read_by_the_same_rules_and_needs_only_its_id() {
         faults(update_event::check(&serde_json::from_value(base).expect("of the request's shape")))
     };
     let change = |changes: &[(&str, Value)]| {
-        let mut base = json!({"ticketTypeId": ID, "name": null, "price": null, "capacity": null, "maxPerBooking": null});
+        let mut base =
+            json!({"ticketTypeId": ID, "name": null, "price": null, "capacity": null, "maxPerBooking": null});
         for (key, value) in changes {
             base[*key] = value.clone();
         }
         base
     };
     assert_eq!(update(&[]), Vec::<String>::new());
-    assert_eq!(update(&[("title", json!("")), ("startsAt", json!("x"))]), ["INVALID_INPUT /input/title", "INVALID_INPUT /input/startsAt"]);
-    assert_eq!(update(&[("maxPerPerson", json!(-1))]), ["INVALID_INPUT /input/maxPerPerson"]);
-    assert_eq!(update(&[("ticketTypes", json!([change(&[]), change(&[])]))]), ["INVALID_INPUT /input/ticketTypes/1/ticketTypeId"]);
     assert_eq!(
-        update(&[("ticketTypes", json!([change(&[("price", json!({"amount": "10", "currency": "USD"})), ("capacity", json!(0))])]))]),
+        update(&[("title", json!("")), ("startsAt", json!("x"))]),
+        ["INVALID_INPUT /input/title", "INVALID_INPUT /input/startsAt"]
+    );
+    assert_eq!(update(&[("maxPerPerson", json!(-1))]), ["INVALID_INPUT /input/maxPerPerson"]);
+    assert_eq!(
+        update(&[("ticketTypes", json!([change(&[]), change(&[])]))]),
+        ["INVALID_INPUT /input/ticketTypes/1/ticketTypeId"]
+    );
+    assert_eq!(
+        update(&[(
+            "ticketTypes",
+            json!([change(&[("price", json!({"amount": "10", "currency": "USD"})), ("capacity", json!(0))])])
+        )]),
         ["INVALID_INPUT /input/ticketTypes/0/price/amount", "INVALID_INPUT /input/ticketTypes/0/capacity"]
     );
 }

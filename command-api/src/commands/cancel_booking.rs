@@ -53,7 +53,11 @@ pub(crate) async fn cancel_booking(
 
 /// The reason, sealed with the buyer's key, since people write names and numbers there. Where the buyer was erased there is no key
 /// any more, and the reason is dropped with him.
-async fn sealed_reason(system: &SystemCommands, cancel: &Cancel, purchase: &Purchase) -> Result<Option<Sealed>, Refusals> {
+async fn sealed_reason(
+    system: &SystemCommands,
+    cancel: &Cancel,
+    purchase: &Purchase,
+) -> Result<Option<Sealed>, Refusals> {
     match &cancel.reason {
         Some(reason) => Ok(system.seal_for(purchase.buyer.person_id, reason.as_bytes()).await?),
         None => Ok(None),

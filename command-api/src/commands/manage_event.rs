@@ -19,7 +19,11 @@ use crate::{
 };
 
 /// Carries a `publishEvent` out.
-pub(crate) async fn publish_event(service: &CommandService, context: &CallContext, id: &str) -> Result<Answer, Refusals> {
+pub(crate) async fn publish_event(
+    service: &CommandService,
+    context: &CallContext,
+    id: &str,
+) -> Result<Answer, Refusals> {
     let organizer = access::organizer(context)?;
     let event_id = check_id(id)?;
     manage(service, context, event_id, organizer, Step::Publish).await

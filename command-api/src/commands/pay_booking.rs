@@ -64,8 +64,7 @@ pub(crate) async fn pay_booking(
     };
     let new_id = ids::payment_id(booking_id, &scope, &pay.idempotency_key);
     let mut decision = Start { system, desk: desk.as_ref(), pay: &pay, new_id };
-    let carried =
-        system.executor().run(booking_id.0, &Origin::of_buyer(context), Some(&key), &mut decision).await?;
+    let carried = system.executor().run(booking_id.0, &Origin::of_buyer(context), Some(&key), &mut decision).await?;
     drop(permit);
     let (payment_id, mut loaded) = match carried {
         Carried::Done(loaded) => (decision.payment_of(&loaded.aggregate).ok_or_else(no_payment)?, loaded),

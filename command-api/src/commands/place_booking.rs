@@ -13,8 +13,8 @@ use tickiz_domain::{
     event::{Event, Show},
     ids::{BookingId, EventId, PersonMark, TicketTypeId},
     money::Money,
-    seating_plan::SeatingPlan,
     sealed::Sealed,
+    seating_plan::SeatingPlan,
 };
 use tickiz_event_log::{Loaded, LostClaim};
 
@@ -142,7 +142,12 @@ impl<'a> Place<'a> {
     }
 
     /// The priced lines: chosen seats, found seats, places.
-    async fn lines(&mut self, show: &Show, plan: Option<&SeatingPlan>, selection: &Selection) -> Result<Vec<Line>, Refusals> {
+    async fn lines(
+        &mut self,
+        show: &Show,
+        plan: Option<&SeatingPlan>,
+        selection: &Selection,
+    ) -> Result<Vec<Line>, Refusals> {
         let mut seats: Vec<(usize, TicketTypeId)> =
             selection.seats.iter().map(|seat| (seat.index, seat.ticket_type_id)).collect();
         for wish in &selection.best {
@@ -181,7 +186,14 @@ impl<'a> Place<'a> {
         Ok(lines)
     }
 
-    fn ask(&self, event_id: EventId, event: &Loaded<Event>, show: &Show, lines: Vec<Line>, buyer: Sealed) -> Result<Ask<Booking>, Refusals> {
+    fn ask(
+        &self,
+        event_id: EventId,
+        event: &Loaded<Event>,
+        show: &Show,
+        lines: Vec<Line>,
+        buyer: Sealed,
+    ) -> Result<Ask<Booking>, Refusals> {
         let now = self.system.now();
         let total = Money::sum(show.currency, lines.iter().map(|line| line.price)).map_err(|error| internal(&error))?;
         let free_tickets =

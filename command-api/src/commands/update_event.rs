@@ -58,7 +58,8 @@ impl Change<'_> {
     fn path_of(&self, quota: QuotaId) -> Option<Vec<PathSegment>> {
         let show = self.show.as_ref()?;
         let is_of_quota = |id| show.ticket_type(id).is_some_and(|of| of.quota_id == Some(quota));
-        let at = self.update.ticket_types.iter().position(|change| change.capacity.is_some() && is_of_quota(change.id))?;
+        let at =
+            self.update.ticket_types.iter().position(|change| change.capacity.is_some() && is_of_quota(change.id))?;
         Some(vec!["input".into(), "ticketTypes".into(), at.into(), "capacity".into()])
     }
 }

@@ -16,8 +16,8 @@ use tickiz_domain::{
     booking::PaymentMethod,
     event::{Show, TicketType},
     ids::{BookingId, EventId, PersonMark, QuotaId, SeatId, TicketTypeId},
-    seating_plan::SeatingPlan,
     sealed::Buyer,
+    seating_plan::SeatingPlan,
     text::{NormalizedEmail, normalize_email},
 };
 
@@ -346,7 +346,8 @@ pub fn select(order: &Order, show: &Show, plan: Option<&SeatingPlan>) -> Result<
 }
 
 fn choose_seat(faults: &mut Faults, wish: &SeatWish, show: &Show, plan: Option<&SeatingPlan>) -> Option<ChosenSeat> {
-    let found = plan.and_then(|plan| plan.seat_index(wish.seat_id.as_str()).map(|index| (index, plan.category_of(index))));
+    let found =
+        plan.and_then(|plan| plan.seat_index(wish.seat_id.as_str()).map(|index| (index, plan.category_of(index))));
     let Some((index, category)) = found else {
         faults.report("seatId", "the show has no such seat");
         return None;
@@ -358,7 +359,10 @@ fn choose_seat(faults: &mut Faults, wish: &SeatWish, show: &Show, plan: Option<&
             return None;
         };
         if !covering.any(|covers| covers.id == named) {
-            faults.report("ticketTypeId", format!("{:?} does not cover seats of the category {category:?}", ticket_type.name));
+            faults.report(
+                "ticketTypeId",
+                format!("{:?} does not cover seats of the category {category:?}", ticket_type.name),
+            );
             return None;
         }
         named

@@ -91,7 +91,8 @@ impl NewEvent {
     /// SHA-256 of everything that a repetition is compared by.
     #[must_use]
     pub fn request_hash(&self) -> [u8; 32] {
-        let compared = serde_json::to_vec(self).expect("checked values have string keys and finite numbers, so JSON cannot fail");
+        let compared =
+            serde_json::to_vec(self).expect("checked values have string keys and finite numbers, so JSON cannot fail");
         Sha256::digest(compared).into()
     }
 }
@@ -119,11 +120,11 @@ fn check_in(faults: &mut Faults, request: &CreateEvent) -> Option<NewEvent> {
     let description = text(faults, "description", &request.description, MAX_DESCRIPTION_CHARS);
     let times = times(faults, request);
     let venue = venue(faults, "venue", &request.venue);
-    let plan = optional(request.seating_plan.as_ref(), |plan| {
-        faults.within("seatingPlan", |faults| import(faults, plan))
-    });
+    let plan =
+        optional(request.seating_plan.as_ref(), |plan| faults.within("seatingPlan", |faults| import(faults, plan)));
     let known_plan = plan.as_ref().map(Option::as_ref);
-    let types = faults.within("ticketTypes", |faults| Types::default().check(faults, &request.ticket_types, known_plan));
+    let types =
+        faults.within("ticketTypes", |faults| Types::default().check(faults, &request.ticket_types, known_plan));
     let hold_seconds = within(faults, "holdSeconds", request.hold_seconds, 1..=MAX_HOLD_SECONDS);
     let max_per_person =
         optional(request.max_per_person, |max| within(faults, "maxPerPerson", max, 1..=MAX_PER_PERSON));
@@ -244,7 +245,10 @@ impl Types {
                 Some(capacity) => self.quotas[shared.at].capacity = capacity,
                 None if shared.faulty => {}
                 None => faults.within(shared.first_type, |faults| {
-                    faults.report("capacity", format!("one of the types that share the quota {name:?} has to say its capacity"));
+                    faults.report(
+                        "capacity",
+                        format!("one of the types that share the quota {name:?} has to say its capacity"),
+                    );
                 }),
             }
         }
@@ -298,7 +302,7 @@ impl Types {
             if capacity == Some(None) {
                 faults.report("capacity", "a ticket type without seatCategories or quota needs a capacity");
             }
-            self.quotas.push(NewQuota { name: None, capacity: capacity??});
+            self.quotas.push(NewQuota { name: None, capacity: capacity?? });
             return Some(self.quotas.len() - 1);
         };
         let name = line(faults, "quota", name, MAX_QUOTA_NAME_CHARS)?;
@@ -354,7 +358,10 @@ fn seats(
     match capacity? {
         // Who repeats what the plan says contradicts nothing.
         Some(capacity) if capacity != seats => {
-            faults.report("capacity", format!("the plan says it: these categories have {seats} seats; leave capacity out"));
+            faults.report(
+                "capacity",
+                format!("the plan says it: these categories have {seats} seats; leave capacity out"),
+            );
             None
         }
         _ => Some(input.seat_categories.clone()),

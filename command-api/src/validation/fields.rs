@@ -135,7 +135,8 @@ pub fn venue_time(faults: &mut Faults, step: impl Into<Step>, local: NaiveDateTi
 pub fn locale(faults: &mut Faults, step: impl Into<Step>, given: &str) -> Option<String> {
     let tag = locale::canonical(given);
     if tag.is_none() {
-        let allowed = format!("not a language: write a BCP 47 tag such as vi-VN, of at most {MAX_LOCALE_CHARS} characters");
+        let allowed =
+            format!("not a language: write a BCP 47 tag such as vi-VN, of at most {MAX_LOCALE_CHARS} characters");
         faults.report(step, allowed);
     }
     tag
@@ -247,13 +248,29 @@ mod tests {
 
     #[test]
     fn a_return_url_is_absolute_http_without_credentials() {
-        for good in ["https://example.com", "http://localhost:3000/a?b=c#d", "HTTPS://EXAMPLE.com/x", "https://münchen.de/ü"] {
+        for good in
+            ["https://example.com", "http://localhost:3000/a?b=c#d", "HTTPS://EXAMPLE.com/x", "https://münchen.de/ü"]
+        {
             assert!(check_url(good).is_ok(), "{good}");
         }
         for wrong in [
-            "", "example.com", "/thanks", "//example.com", "ftp://example.com", "javascript:alert(1)", "https:///", "https://",
-            "https:example.com", "https://user:secret@example.com", "https://exa mple.com", "https://example.com/\r\nX: y",
-            " https://example.com", "https://example.com\u{0}", "data:text/html,x", "https://[::1", "https://a:99999",
+            "",
+            "example.com",
+            "/thanks",
+            "//example.com",
+            "ftp://example.com",
+            "javascript:alert(1)",
+            "https:///",
+            "https://",
+            "https:example.com",
+            "https://user:secret@example.com",
+            "https://exa mple.com",
+            "https://example.com/\r\nX: y",
+            " https://example.com",
+            "https://example.com\u{0}",
+            "data:text/html,x",
+            "https://[::1",
+            "https://a:99999",
         ] {
             assert!(check_url(wrong).is_err(), "{wrong:?}");
         }
@@ -266,7 +283,9 @@ mod tests {
     fn one_id_has_one_text() {
         let read = |text| id::<tickiz_domain::ids::EventId>(&mut Faults::default(), "id", text);
         assert!(read("0190a8f2-3c1d-7e55-9b0a-6f1d2c3b4a59").is_some());
-        for wrong in ["", "1", "0190a8f23c1d7e559b0a6f1d2c3b4a59", "{0190a8f2-3c1d-7e55-9b0a-6f1d2c3b4a59}", "%s", "null"] {
+        for wrong in
+            ["", "1", "0190a8f23c1d7e559b0a6f1d2c3b4a59", "{0190a8f2-3c1d-7e55-9b0a-6f1d2c3b4a59}", "%s", "null"]
+        {
             assert!(read(wrong).is_none(), "{wrong:?}");
         }
     }

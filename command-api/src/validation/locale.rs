@@ -131,8 +131,25 @@ mod tests {
     #[test]
     fn what_is_not_well_formed_is_refused() {
         for tag in [
-            "", "v", "vi_VN", "vi-", "-vi", "vi--VN", "vi-VN-", "123", "vi VN", "tiếng", "en-a", "en-x", "en-a-bb-a-cc",
-            "abcdefghi", "de-1901-1901", "vi\u{0}", "vi-VN\r\nBcc: x", "en-US-US", "i-klingon",
+            "",
+            "v",
+            "vi_VN",
+            "vi-",
+            "-vi",
+            "vi--VN",
+            "vi-VN-",
+            "123",
+            "vi VN",
+            "tiếng",
+            "en-a",
+            "en-x",
+            "en-a-bb-a-cc",
+            "abcdefghi",
+            "de-1901-1901",
+            "vi\u{0}",
+            "vi-VN\r\nBcc: x",
+            "en-US-US",
+            "i-klingon",
             "en-x-aaaaaaaa-aaaaaaaa-aaaaaaaa-aaaaaaaa",
         ] {
             assert_eq!(canonical(tag), None, "{tag:?}");

@@ -28,8 +28,8 @@ use super::{
     Faults,
     fields::{id, key, line, local, optional, price, reason, seat_id, text, venue, venue_time, within},
     limits::{
-        MAX_CAPACITY, MAX_DESCRIPTION_CHARS, MAX_PER_PERSON, MAX_SEATS_PER_BLOCK, MAX_TICKET_TYPES, MAX_TICKETS_PER_BOOKING,
-        MAX_TITLE_CHARS, MAX_TYPE_NAME_CHARS,
+        MAX_CAPACITY, MAX_DESCRIPTION_CHARS, MAX_PER_PERSON, MAX_SEATS_PER_BLOCK, MAX_TICKET_TYPES,
+        MAX_TICKETS_PER_BOOKING, MAX_TITLE_CHARS, MAX_TYPE_NAME_CHARS,
     },
 };
 
@@ -142,7 +142,8 @@ pub fn check_block(request: &BlockSeats) -> Result<Block, Refusals> {
         }
         Some(given.iter().cloned().map(SeatId).collect())
     });
-    let checked = event_id.zip(seat_ids).map(|(event_id, seat_ids)| Block { event_id, seat_ids, blocked: request.blocked });
+    let checked =
+        event_id.zip(seat_ids).map(|(event_id, seat_ids)| Block { event_id, seat_ids, blocked: request.blocked });
     faults.finish(checked)
 }
 
@@ -180,10 +181,12 @@ fn check_in(faults: &mut Faults, request: &UpdateEvent) -> Option<Update> {
     let starts_at = optional(request.starts_at.as_deref(), |given| local(faults, "startsAt", given));
     let ends_at = optional(request.ends_at.as_deref(), |given| local(faults, "endsAt", given));
     let venue = optional(request.venue.as_ref(), |given| venue(faults, "venue", given));
-    let ticket_types = faults.within("ticketTypes", |faults| types(faults, request.ticket_types.as_deref().unwrap_or_default()));
+    let ticket_types =
+        faults.within("ticketTypes", |faults| types(faults, request.ticket_types.as_deref().unwrap_or_default()));
     let sales_start = optional(request.sales_start.as_deref(), |given| local(faults, "salesStart", given));
     let sales_end = optional(request.sales_end.as_deref(), |given| local(faults, "salesEnd", given));
-    let max_per_person = optional(request.max_per_person, |max| within(faults, "maxPerPerson", max, 1..=MAX_PER_PERSON));
+    let max_per_person =
+        optional(request.max_per_person, |max| within(faults, "maxPerPerson", max, 1..=MAX_PER_PERSON));
     let idempotency_key = optional(request.idempotency_key.as_deref(), |given| key(faults, "idempotencyKey", given));
     Some(Update {
         id: id?,
@@ -227,7 +230,8 @@ fn types(faults: &mut Faults, given: &[UpdateTicketTypeInput]) -> Option<Vec<Typ
 }
 
 fn zone_of(show: &Show) -> Tz {
-    zoned::parse_zone(&show.time_zone).expect("a show's zone was checked when the show was made, and zones are never removed")
+    zoned::parse_zone(&show.time_zone)
+        .expect("a show's zone was checked when the show was made, and zones are never removed")
 }
 
 /// Second step of `postponeEvent`: its times as instants of the show's zone.
@@ -249,7 +253,8 @@ impl Update {
     /// SHA-256 of everything that a repetition is compared by.
     #[must_use]
     pub fn request_hash(&self) -> [u8; 32] {
-        let compared = serde_json::to_vec(self).expect("checked values have string keys and finite numbers, so JSON cannot fail");
+        let compared =
+            serde_json::to_vec(self).expect("checked values have string keys and finite numbers, so JSON cannot fail");
         Sha256::digest(compared).into()
     }
 
@@ -326,7 +331,10 @@ fn capacity(
         let seats = show.capacity_of(old);
         // Who repeats what the plan says contradicts nothing.
         if capacity != seats {
-            faults.report("capacity", format!("the seating plan says it: this type covers {seats} seats; block seats instead"));
+            faults.report(
+                "capacity",
+                format!("the seating plan says it: this type covers {seats} seats; block seats instead"),
+            );
         }
         return None;
     };
