@@ -3,5 +3,8 @@
 //! The servers come from `TICKIZ_TEST_MYSQL_URL` and `TICKIZ_TEST_MARIADB_URL` (each ends with `/`). Without them their tests say
 //! so and pass; with `TICKIZ_TEST_REQUIRE_SERVERS=1` they fail instead.
 
+mod claims;
 mod positions;
+mod receipts;
 mod support;
+mod timers;

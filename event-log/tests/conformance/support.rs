@@ -253,7 +253,7 @@ pub async fn on<F: Future<Output = ()> + Send + 'static>(kind: Kind, test: impl 
 
 /// Each of these functions of the module as a test on each of these stores.
 macro_rules! on_stores {
-    ($($module:ident: $kind:ident),+; $tests:tt) => { $( on_stores!(@ $module $kind $tests); )+ };
+    ($($module:ident: $kind:ident),+; $tests:tt) => { $( crate::support::on_stores!(@ $module $kind $tests); )+ };
     (@ $module:ident $kind:ident [$($test:ident),+ $(,)?]) => {
         mod $module {
             $(
