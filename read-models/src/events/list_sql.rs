@@ -19,12 +19,16 @@ use crate::{
     ReadError,
     cursor::{Cursor, Key},
     projection::{Projection, SHARD},
-    sql::{Row, Value, versioned},
+    sql::{Pools, Row, Value, versioned},
     store::ReadStore,
 };
 
 const FROM_EVENTS: &str = "rm_events_v1 e";
 const FROM_BOTH: &str = "rm_events_v1 e JOIN rm_availability_v1 a ON a.event_id = e.event_id";
+/// Where the sort key is what is left, its index is read in order until the page is full. Left to themselves, planners join all
+/// shows and sort them. The joins that keep their order go by different names.
+const FROM_SALES_SQLITE: &str = "rm_availability_v1 a CROSS JOIN rm_events_v1 e ON e.event_id = a.event_id";
+const FROM_SALES_MYSQL: &str = "rm_availability_v1 a STRAIGHT_JOIN rm_events_v1 e ON e.event_id = a.event_id";
 
 /// A part of a statement and what it binds, in order.
 #[derive(Default)]
@@ -195,7 +199,13 @@ impl ReadStore {
             behind(cursor, &words, &mut place);
         }
         let Sorting { first, second, by } = sorting(query.order, &words);
-        let from = versioned(if by_sales || query.filter.available_only { FROM_BOTH } else { FROM_EVENTS }, version);
+        let from = match (&self.inner.pools, by_sales, query.filter.available_only) {
+            (Pools::Sqlite { .. }, true, _) => FROM_SALES_SQLITE,
+            (Pools::MySql { .. }, true, _) => FROM_SALES_MYSQL,
+            (_, false, true) => FROM_BOTH,
+            (_, false, false) => FROM_EVENTS,
+        };
+        let from = versioned(from, version);
         let by_id = if by_sales { "a.event_id" } else { "e.event_id" };
         let page = format!(
             "SELECT p.event_id, p.k1, p.k2, e.event_id, e.document, a.seat_version, a.taken, a.counters, \
