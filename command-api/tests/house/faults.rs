@@ -1,0 +1,181 @@
+//! Failures on order: the n-th call across a border fails before it takes effect, or after.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use parking_lot::Mutex;
+use tickiz_command_api::{
+    SystemCommands,
+    gateways::{
+        Attempt, Created, Delivery, Gateway, GatewayError, GatewayPayment, LookSchedule, RefundOrder, RefundOutcome, Rejected,
+        Unsuitable, Webhook,
+        sandbox::SandboxGateway,
+    },
+    payments::{Bookings, BookingsError, Fact},
+};
+use tickiz_domain::{
+    booking::{PaymentMethod, Purchase},
+    event::Show,
+    ids::{BookingId, EventId},
+    money::Money,
+    sealed::Buyer,
+};
+use uuid::Uuid;
+
+/// When a call fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    Before,
+    After,
+}
+
+#[derive(Default)]
+struct State {
+    calls: Vec<&'static str>,
+    fail: Option<(usize, When)>,
+}
+
+/// Counts the calls across the borders and fails one of them.
+#[derive(Clone, Default)]
+pub struct Faults(Arc<Mutex<State>>);
+
+impl Faults {
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// The call of that number, from 0, fails.
+    pub fn at(number: usize, when: When) -> Self {
+        Self(Arc::new(Mutex::new(State { calls: Vec::new(), fail: Some((number, when)) })))
+    }
+
+    /// The calls so far.
+    pub fn calls(&self) -> Vec<&'static str> {
+        self.0.lock().calls.clone()
+    }
+
+    /// Whether the call that is to fail has been made.
+    pub fn hit(&self) -> bool {
+        let state = self.0.lock();
+        state.fail.is_some_and(|(number, _)| state.calls.len() > number)
+    }
+
+    fn call(&self, name: &'static str) -> Option<When> {
+        let mut state = self.0.lock();
+        state.calls.push(name);
+        state.fail.filter(|(number, _)| *number + 1 == state.calls.len()).map(|(_, when)| when)
+    }
+}
+
+/// A gateway whose calls fail on order. It may go by another method's name.
+pub struct FaultyGateway {
+    inner: SandboxGateway,
+    method: PaymentMethod,
+    faults: Faults,
+}
+
+impl FaultyGateway {
+    pub fn new(inner: SandboxGateway, method: PaymentMethod, faults: Faults) -> Self {
+        Self { inner, method, faults }
+    }
+
+    async fn call<T>(
+        &self,
+        name: &'static str,
+        call: impl Future<Output = Result<T, GatewayError>>,
+    ) -> Result<T, GatewayError> {
+        match self.faults.call(name) {
+            Some(When::Before) => Err(GatewayError::NotDone("on order".to_owned())),
+            Some(When::After) => {
+                let _ = call.await;
+                Err(GatewayError::Unknown("on order".to_owned()))
+            }
+            None => call.await,
+        }
+    }
+}
+
+#[async_trait::async_trait]
+impl Gateway for FaultyGateway {
+    fn method(&self) -> PaymentMethod {
+        self.method
+    }
+
+    fn takes(&self, amount: &Money) -> Result<(), Unsuitable> {
+        self.inner.takes(amount)
+    }
+
+    fn looks(&self) -> LookSchedule {
+        self.inner.looks()
+    }
+
+    async fn create(&self, attempt: &Attempt) -> Result<Created, GatewayError> {
+        self.call("create", self.inner.create(attempt)).await
+    }
+
+    async fn read(&self, attempt: &Attempt) -> Result<Option<GatewayPayment>, GatewayError> {
+        self.call("read", self.inner.read(attempt)).await
+    }
+
+    async fn cancel(&self, attempt: &Attempt) -> Result<(), GatewayError> {
+        self.call("cancel", self.inner.cancel(attempt)).await
+    }
+
+    async fn refund(&self, order: &RefundOrder) -> Result<RefundOutcome, GatewayError> {
+        self.call("refund", self.inner.refund(order)).await
+    }
+
+    async fn read_refund(&self, order: &RefundOrder) -> Result<Option<RefundOutcome>, GatewayError> {
+        self.call("read_refund", self.inner.read_refund(order)).await
+    }
+
+    fn parse_webhook(&self, delivery: Delivery<'_>) -> Result<Webhook, Rejected> {
+        self.inner.parse_webhook(delivery)
+    }
+}
+
+/// Bookings whose records fail on order.
+pub struct FaultyBookings {
+    inner: SystemCommands,
+    faults: Faults,
+}
+
+impl FaultyBookings {
+    pub fn new(inner: SystemCommands, faults: Faults) -> Self {
+        Self { inner, faults }
+    }
+}
+
+#[async_trait::async_trait]
+impl Bookings for FaultyBookings {
+    fn now(&self) -> DateTime<Utc> {
+        Bookings::now(&self.inner)
+    }
+
+    async fn booking(&self, id: BookingId) -> Result<Option<Purchase>, BookingsError> {
+        Bookings::booking(&self.inner, id).await
+    }
+
+    async fn show(&self, id: EventId) -> Result<Option<Show>, BookingsError> {
+        Bookings::show(&self.inner, id).await
+    }
+
+    async fn buyer(&self, purchase: &Purchase) -> Result<Option<Buyer>, BookingsError> {
+        Bookings::buyer(&self.inner, purchase).await
+    }
+
+    async fn record(&self, booking: BookingId, cause: Uuid, fact: Fact) -> Result<Purchase, BookingsError> {
+        match self.faults.call("record") {
+            Some(When::Before) => Err(BookingsError::Unavailable("on order".to_owned())),
+            Some(When::After) => {
+                let _ = self.inner.record(booking, cause, fact).await;
+                Err(BookingsError::Unavailable("on order".to_owned()))
+            }
+            None => self.inner.record(booking, cause, fact).await,
+        }
+    }
+
+    async fn complete_show(&self, show: EventId, cause: Uuid) -> Result<Show, BookingsError> {
+        self.inner.complete_show(show, cause).await
+    }
+}
