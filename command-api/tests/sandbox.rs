@@ -1,5 +1,7 @@
 //! The sandbox gateway itself, over its API and its books: in memory, in a file, on MySQL and on MariaDB.
 
+mod servers;
+
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -16,6 +18,7 @@ use tickiz_command_api::{
     stores::{Database, SANDBOX, StoreAt},
 };
 use tickiz_domain::money::Money;
+use servers::{Server, VARIABLES};
 use tickiz_event_log::runtime::{Clock, ManualClock};
 
 fn new_payment(key: &str, minor: i64, now: DateTime<Utc>) -> NewPayment {
@@ -39,38 +42,6 @@ fn new_refund(key: &str, payment_id: &str, amount_minor: i64) -> NewRefund {
         payment_id: payment_id.to_owned(),
         amount_minor,
         reason: "late".to_owned(),
-    }
-}
-
-/// A server's own database, dropped at the end.
-struct Server {
-    url: String,
-    base: String,
-    name: String,
-}
-
-async fn execute(url: &str, statement: String) {
-    use sqlx::{Connection, Executor};
-    let mut connection = sqlx::MySqlConnection::connect(url).await.expect("the test server answers");
-    connection.execute(sqlx::AssertSqlSafe(statement)).await.expect("the statement is legal");
-}
-
-impl Server {
-    /// On the server that this variable names. A test run that was promised servers fails without one.
-    async fn create(variable: &str) -> Option<Self> {
-        let Ok(base) = std::env::var(variable) else {
-            assert!(std::env::var("TICKIZ_TEST_REQUIRE_SERVERS").is_err(), "{variable} is not set");
-            println!("skipped: {variable} is not set; `cargo xtask test` sets it");
-            return None;
-        };
-        let base = base.trim_end_matches('/').to_owned();
-        let name = format!("tickiz_test_{}", uuid::Uuid::new_v4().simple());
-        execute(&base, format!("CREATE DATABASE {name}")).await;
-        Some(Self { url: format!("{base}/{name}"), base, name })
-    }
-
-    async fn drop_it(self) {
-        execute(&self.base, format!("DROP DATABASE {}", self.name)).await;
     }
 }
 
@@ -179,7 +150,7 @@ async fn the_books_are_right_in_memory_and_in_a_file() {
 
 #[tokio::test]
 async fn the_books_are_right_on_mysql_and_on_mariadb() {
-    for variable in ["TICKIZ_TEST_MYSQL_URL", "TICKIZ_TEST_MARIADB_URL"] {
+    for variable in VARIABLES {
         let Some(server) = Server::create(variable).await else { continue };
         books_are_right(&StoreAt::Server(&server.url)).await;
         server.drop_it().await;

@@ -1,0 +1,301 @@
+//! What happens without anybody asking: many holds that end at once, a cancelled show, mails.
+
+mod house;
+mod world;
+
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use futures::{StreamExt, stream};
+use house::{House, LogList, Plan, hall_with};
+use tickiz_command_api::{
+    stores::{Database, INBOX, StoreAt},
+    workers::{
+        cancellation::{BookingList, ListError},
+        checkpoint::Checkpoint,
+        mails::{CONSUMER, LEASE, MailWorker, message::Mailbox, sink::Folder},
+    },
+};
+use tickiz_contract::{Commands, Request};
+use tickiz_domain::{
+    booking::{BookingDomainEvent, BookingStatus},
+    event::EventStatus,
+    ids::{BookingId, EventId},
+    timer::TimerKind,
+};
+use tickiz_event_log::Position;
+use tickiz_tickets::{KeyRing, TicketSigner};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+use world::{Order, Store, general_admission, hall, organizer, type_id};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_holds_that_end_at_once_all_end_and_each_once() {
+    const BOOKINGS: usize = 1_500;
+    for store in [Store::Memory, Store::Sqlite] {
+        // In a file the store's own clock counts, and a hold ends by itself.
+        let hold_seconds = if store == Store::Memory { 60 } else { 3 };
+        let mut house = House::new(Plan { store, ..Plan::default() }).await;
+        let mut request = general_admission(10_000);
+        request["holdSeconds"] = hold_seconds.into();
+        let show = house.world.show(request).await;
+        let standing = type_id(&show.show, "Standing");
+        let bookings: Vec<BookingId> = stream::iter(0..BOOKINGS)
+            .map(|number| {
+                let order = Order::of(show.id, &format!("b{number}@example.com"), "k").tickets(&standing, 1);
+                let house = &house;
+                async move { house.place(order).await.id }
+            })
+            .buffer_unordered(200)
+            .collect()
+            .await;
+        house.advance(hold_seconds + 1);
+        house.work();
+        house.soon("the end of all", async || (house.count("BookingExpired").await == BOOKINGS).then_some(())).await;
+        for id in bookings {
+            assert_eq!(house.purchase(id).await.status, BookingStatus::Expired);
+        }
+        let taken = house.world.check_conservation(show.id).await;
+        assert!(taken.quotas.values().all(|places| *places == 0));
+        house.soon("the end of all timers", async || {
+            let left = house.world.log.lease_timers(&[TimerKind::HoldEnds], std::time::Duration::ZERO, 10).await;
+            left.expect("the log answers").is_empty().then_some(())
+        }).await;
+        assert_eq!(house.count("BookingExpired").await, BOOKINGS);
+        house.end().await;
+    }
+}
+
+#[tokio::test]
+async fn a_show_that_is_over_is_completed_and_a_moved_one_is_not() {
+    let house = House::working(Plan::default()).await;
+    let over = house.world.show(general_admission(10)).await;
+    let moved = house.world.show(general_admission(10)).await;
+    let postpone = Request::PostponeEvent(tickiz_contract::request::PostponeEvent {
+        id: moved.id.to_string(),
+        starts_at: Some(world::in_hours(24 * 30)),
+        ends_at: None,
+        reason: "rain".to_owned(),
+    });
+    house.service.execute(organizer(), postpone).await.expect("it is moved");
+    house.advance(60 * 60 * (48 + 6) + 60);
+    house.soon("its end", async || (house.count("EventCompleted").await == 1).then_some(())).await;
+    let status = async |id| {
+        let loaded = house.world.system.event(id, tickiz_command_api::executor::Reading::Fresh).await.expect("it loads");
+        loaded.aggregate.0.as_ref().expect("a show").status
+    };
+    assert_eq!((status(over.id).await, status(moved.id).await), (EventStatus::Completed, EventStatus::Published));
+    house.end().await;
+}
+
+/// A list that is behind at first.
+struct SlowList(LogList, AtomicUsize);
+
+#[async_trait::async_trait]
+impl BookingList for SlowList {
+    async fn bookings_of(
+        &self,
+        event: EventId,
+        at_least: Position,
+        after: Option<BookingId>,
+        limit: usize,
+    ) -> Result<Option<Vec<BookingId>>, ListError> {
+        match self.1.fetch_add(1, Ordering::SeqCst) {
+            0 | 1 => Ok(None),
+            2 => Err(ListError("on order".to_owned())),
+            _ => self.0.bookings_of(event, at_least, after, limit.min(20)).await,
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_cancelled_show_ends_every_booking_once_its_list_is_there_and_gives_all_money_back() {
+    let mut house = House::new(Plan::default()).await;
+    house.work_with(Arc::new(SlowList(LogList(house.world.log.clone()), AtomicUsize::new(0))));
+    let show = house.world.show(hall(10, 10)).await;
+    let mut bookings = Vec::new();
+    for row in ["A", "B", "C", "D", "E", "F"] {
+        for seat in 1..=10 {
+            let seat = format!("{row}-{seat}");
+            bookings.push(house.place(Order::of(show.id, &format!("{seat}@example.com"), "k").seats(&[&seat])).await);
+        }
+    }
+    let mut paid = Vec::new();
+    for booking in bookings.iter().take(5) {
+        let (_, page) = house.pay(booking, "p").await;
+        house.press(&page, "pay").await;
+        house.status(booking.id, BookingStatus::Confirmed).await;
+        paid.push(booking.id);
+    }
+    // One is at the gateway when the show is called off, and pays all the same.
+    let (_, page) = house.pay(&bookings[5], "p").await;
+    house.press(&page, "pay-late").await;
+    let cancel = Request::CancelEvent { id: show.id.to_string(), reason: "flood".to_owned() };
+    house.service.execute(organizer(), cancel).await.expect("it is cancelled");
+    for booking in &bookings {
+        let expected = if paid.contains(&booking.id) { BookingStatus::Refunded } else { BookingStatus::Cancelled };
+        house.status(booking.id, expected).await;
+    }
+    house.until("the last money is back", async || {
+        let ledger = house.ledger().await;
+        let back = ledger.iter().filter(|entry| entry.charged_minor > 0 && entry.charged_minor == entry.returned_minor).count();
+        (back == 6 && house.count("RefundSucceeded").await == 6).then_some(())
+    }).await;
+    for booking in &bookings {
+        house.check_money(booking.id).await;
+    }
+    assert!(house.world.check_conservation(show.id).await.seats.is_empty());
+    house.end().await;
+}
+
+struct Mails {
+    folder: tempfile::TempDir,
+    keys: Arc<KeyRing>,
+    checkpoints: Database,
+}
+
+impl Mails {
+    async fn new() -> Self {
+        let mut keys = KeyRing::default();
+        keys.add(TicketSigner::from_seed(1, &[7; 32])).expect("the first key");
+        let checkpoints = Database::open(&StoreAt::Memory).await.expect("a store in memory");
+        checkpoints.migrate(&INBOX).await.expect("its tables");
+        Self { folder: tempfile::tempdir().expect("a temporary folder"), keys: Arc::new(keys), checkpoints }
+    }
+
+    /// A process that writes mails, until it is told to stop.
+    async fn run(&self, house: &House, checkpoints: &Database, process: u128) -> (CancellationToken, tokio::task::JoinHandle<()>) {
+        let clock = Arc::new(house.world.clock.clone());
+        let worker = MailWorker {
+            log: house.world.log.clone(),
+            bookings: house.bookings.clone(),
+            checkpoint: Checkpoint::new(checkpoints.clone(), clock, CONSUMER, Uuid::from_u128(process), LEASE),
+            sink: Arc::new(Folder::open(self.folder.path()).await.expect("a folder")),
+            keys: self.keys.clone(),
+            from: Mailbox { name: "Tickiz".to_owned(), address: "tickets@tickiz.example".to_owned() },
+        };
+        let stop = CancellationToken::new();
+        (stop.clone(), tokio::spawn(worker.run(stop)))
+    }
+
+    fn files(&self) -> Vec<String> {
+        let names = std::fs::read_dir(self.folder.path()).expect("it reads").map(|entry| {
+            entry.expect("it reads").file_name().into_string().expect("a name of ours")
+        });
+        let mut names: Vec<String> = names.filter(|name| Path::new(name).extension().is_some_and(|of| of == "eml")).collect();
+        names.sort();
+        names
+    }
+
+    /// A mail's headers, unfolded, and its text.
+    fn read(&self, name: &str) -> (Vec<String>, String) {
+        let bytes = std::fs::read_to_string(self.folder.path().join(name)).expect("a mail is ASCII");
+        let (head, body) = bytes.split_once("\r\n\r\n").expect("headers and text");
+        let headers = head.replace("\r\n ", " ").split("\r\n").map(str::to_owned).collect();
+        let mut text = Vec::new();
+        let mut rest = body.replace("=\r\n", "");
+        while let Some(at) = rest.find('=') {
+            text.extend_from_slice(rest[..at].as_bytes());
+            text.push(u8::from_str_radix(&rest[at + 1..at + 3], 16).expect("quoted-printable"));
+            rest = rest[at + 3..].to_owned();
+        }
+        text.extend_from_slice(rest.as_bytes());
+        (headers, String::from_utf8(text).expect("UTF-8"))
+    }
+}
+
+fn header<'a>(headers: &'a [String], name: &str) -> &'a str {
+    let prefix = format!("{name}: ");
+    let mut found = headers.iter().filter_map(|header| header.strip_prefix(&prefix));
+    let value = found.next().unwrap_or_else(|| panic!("no {name} in {headers:#?}"));
+    assert_eq!(found.next(), None, "{name} stands once");
+    value
+}
+
+fn decoded(value: &str) -> String {
+    let words = value.split(' ').filter_map(|word| word.strip_prefix("=?utf-8?B?")?.strip_suffix("?="));
+    let bytes: Vec<u8> = words.flat_map(|word| STANDARD.decode(word).expect("base64")).collect();
+    String::from_utf8(bytes).expect("UTF-8")
+}
+
+#[tokio::test]
+async fn a_confirmed_booking_gets_one_mail_with_its_codes_however_often_it_is_written() {
+    let house = House::working(Plan::default()).await;
+    let mails = Mails::new().await;
+    let (stop, running) = mails.run(&house, &mails.checkpoints, 1).await;
+    let show = house.world.show(hall_with(2, 4, 60)).await;
+    let booking = house.place(Order::of(show.id, "lan@example.com", "k").seats(&["A-1", "B-2"])).await;
+    let (_, page) = house.pay(&booking, "p").await;
+    house.press(&page, "pay").await;
+    house.status(booking.id, BookingStatus::Confirmed).await;
+    house.soon("the mail", async || (mails.files().len() == 1).then_some(())).await;
+
+    let name = mails.files()[0].clone();
+    assert!(name.starts_with(&booking.id.to_string()), "{name}");
+    let (headers, text) = mails.read(&name);
+    assert_eq!(decoded(header(&headers, "Subject")), "Vé của bạn: Đêm nhạc Trịnh");
+    assert_eq!(header(&headers, "To"), "\"Lan\" <lan@example.com>");
+    assert_eq!(header(&headers, "From"), "\"Tickiz\" <tickets@tickiz.example>");
+    assert_eq!(header(&headers, "MIME-Version"), "1.0");
+    assert_eq!(header(&headers, "Auto-Submitted"), "auto-generated");
+    assert_eq!(header(&headers, "Content-Type"), "text/plain; charset=utf-8");
+    assert!(header(&headers, "Message-ID").ends_with("@tickiz.example>"));
+    let codes: Vec<&str> = text.lines().filter(|line| line.starts_with("TKZ1:")).collect();
+    assert_eq!(codes.len(), 2);
+    let verifier = mails.keys.verifier();
+    for code in codes {
+        verifier.verify(code).expect("a good signature");
+    }
+    assert!(text.contains(&booking.purchase.code) && text.contains("Floor, A, 1") && text.contains("Asia/Ho_Chi_Minh"), "{text}");
+
+    // It stops, and another process begins from the start, as if every checkpoint were lost.
+    stop.cancel();
+    running.await.expect("it ends");
+    let before = std::fs::read(mails.folder.path().join(&name)).expect("the mail");
+    let lost = Database::open(&StoreAt::Memory).await.expect("a store in memory");
+    lost.migrate(&INBOX).await.expect("its tables");
+    let (stop, running) = mails.run(&house, &lost, 2).await;
+    let second = house.place(Order::of(show.id, "minh@example.com", "k").seats(&["A-2"])).await;
+    let (_, page) = house.pay(&second, "p").await;
+    house.press(&page, "pay-late").await;
+    house.status(second.id, BookingStatus::Confirmed).await;
+    house.until("the second mail", async || (mails.files().len() == 2).then_some(())).await;
+    assert_eq!(std::fs::read(mails.folder.path().join(&name)).expect("the mail"), before);
+    assert_eq!(house.count("BookingReinstated").await, 1, "a booking that came back gets its mail too");
+    stop.cancel();
+    running.await.expect("it ends");
+    house.end().await;
+}
+
+#[tokio::test]
+async fn nobody_writes_to_a_person_who_was_erased() {
+    let house = House::working(Plan::default()).await;
+    let mails = Mails::new().await;
+    let show = house.world.show(hall(2, 4)).await;
+    let confirm = async |email: &str, seat: &str| {
+        let booking = house.place(Order::of(show.id, email, "k").seats(&[seat])).await;
+        let (_, page) = house.pay(&booking, "p").await;
+        house.press(&page, "pay").await;
+        house.status(booking.id, BookingStatus::Confirmed).await;
+        booking
+    };
+    let erased = confirm("gone@example.com", "A-1").await;
+    assert!(house.world.log.erase(erased.purchase.buyer.person_id).await.expect("erased"));
+    let kept = confirm("here@example.com", "A-2").await;
+    let (stop, running) = mails.run(&house, &mails.checkpoints, 1).await;
+    house.soon("the mail", async || (mails.files().len() == 1).then_some(())).await;
+    assert!(mails.files()[0].starts_with(&kept.id.to_string()));
+    stop.cancel();
+    running.await.expect("it ends");
+    let confirmed = house.world.log.read(0, 10_000).await.expect("the log").iter().filter(|one| {
+        one.event_type == "BookingConfirmed" && one.decode::<BookingDomainEvent>().is_ok()
+    }).count();
+    assert_eq!(confirmed, 2);
+    house.end().await;
+}
