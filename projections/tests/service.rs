@@ -5,9 +5,10 @@ mod support;
 use std::{sync::Arc, time::Duration};
 
 use support::{
+    Server,
     history::{History, Op},
     log::FakeLog,
-    on_every_store,
+    on_every_server, on_every_store,
 };
 use tickiz_domain::event::EventPublished;
 use tickiz_event_log::record::Recorded;
@@ -103,6 +104,52 @@ async fn a_log_that_fails_is_tried_again() {
     assert_eq!(handle.progress(Projection::Events).activity, Activity::Active);
     cancel.cancel();
     task.await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_projector_that_stopped_dead_inside_its_transaction_stalls_nobody_for_long() {
+    on_every_server(async |store: ReadStore, server: Option<&Server>| {
+        let history = busy_history(1, 5);
+        let head = history.log.head();
+        let mut dead = store.begin(Projection::Events, 1).await.unwrap();
+        assert!(dead.advance(0, head).await.unwrap());
+        let running = run(&store, history.log.stream(), history.log.source());
+        assert!(!store.wait_for(head, Duration::from_millis(500)).await.unwrap(), "it has the checkpoint's row");
+        if server.is_some() {
+            assert!(store.wait_for(head, PATIENCE).await.unwrap());
+            dead.commit().await.expect_err("the server has ended its session");
+        } else {
+            // SQLite has one process, and what stops it stops all of it; here only the end of the process can be tried.
+            drop(dead);
+            assert!(store.wait_for(head, PATIENCE).await.unwrap());
+        }
+        running.stop().await;
+        assert_eq!(compare_with_log(&history.log.source(), &store).await.unwrap(), []);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_that_break_are_made_again() {
+    on_every_server(async |store: ReadStore, server: Option<&Server>| {
+        let mut history = busy_history(2, 20);
+        let running = run(&store, history.log.stream(), history.log.source());
+        for _ in 0..5 {
+            more(&mut history, 10);
+            if let Some(server) = server {
+                server.kill_sessions().await;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let reached = async {
+            // A reader's own connection may be one of the broken.
+            while store.wait_for(history.log.head(), PATIENCE).await.is_err() {}
+        };
+        tokio::time::timeout(PATIENCE, reached).await.unwrap();
+        running.stop().await;
+        assert_eq!(compare_with_log(&history.log.source(), &store).await.unwrap(), []);
+    })
+    .await;
 }
 
 /// A log with a hole.

@@ -11,6 +11,7 @@ use std::{
 
 use crate::{
     Position, ReadError, SetAside,
+    events::houses::Houses,
     plans::PlanCache,
     projection::{Checkpoints, Projection, SHARD},
     sql::{Pools, Session, Upsert, Value},
@@ -43,6 +44,7 @@ pub(crate) struct Inner {
     pub(crate) pools: Pools,
     pub(crate) checkpoints: Checkpoints,
     pub(crate) plans: PlanCache,
+    pub(crate) houses: Houses,
     pub(crate) lock_file: Option<PathBuf>,
     /// The version of each projection that answers, as last looked up.
     versions: [AtomicI32; Projection::ALL.len()],
@@ -54,6 +56,7 @@ impl ReadStore {
             pools,
             checkpoints: Checkpoints::new(),
             plans: PlanCache::default(),
+            houses: Houses::default(),
             lock_file,
             versions: [const { AtomicI32::new(1) }; Projection::ALL.len()],
         };

@@ -75,7 +75,7 @@ impl Watched for WatchedSeats {
         };
         Ok(Some(Self {
             plan,
-            statuses: statuses.into_bytes(),
+            statuses: statuses.as_bytes().to_vec(),
             position,
             sent_version: record.sales.seat_version,
             availability: record.sales.availability(&record.show),

@@ -12,40 +12,69 @@ use futures::FutureExt;
 use tickiz_read_models::{MySqlOptions, ReadStore};
 use uuid::Uuid;
 
+/// A server and the test's own database on it.
+pub struct Server {
+    admin: sqlx::MySqlPool,
+    database: String,
+}
+
+impl Server {
+    /// Ends every session of the test's database.
+    pub async fn kill_sessions(&self) {
+        let sessions: Vec<u64> =
+            sqlx::query_scalar("SELECT CAST(id AS UNSIGNED) FROM information_schema.processlist WHERE db = ?")
+                .bind(&self.database)
+                .fetch_all(&self.admin)
+                .await
+                .unwrap();
+        for session in sessions {
+            // It may be gone already.
+            let _ = sqlx::query(sqlx::AssertSqlSafe(format!("KILL {session}"))).execute(&self.admin).await;
+        }
+    }
+}
+
 /// Runs a test against SQLite in a file, MySQL and MariaDB, each empty. A server that is not there is skipped with a printed line,
 /// or is a failure where `TICKIZ_TEST_REQUIRE_SERVERS=1` promises it.
 pub async fn on_every_store(test: impl AsyncFn(ReadStore)) {
+    on_every_server(async |store: ReadStore, _: Option<&Server>| test(store).await).await;
+}
+
+/// The same for a test that does something to the server; `None` with SQLite.
+pub async fn on_every_server(test: impl AsyncFn(ReadStore, Option<&Server>)) {
     let folder = tempfile::tempdir().unwrap();
     let store = ReadStore::open_sqlite(&folder.path().join("read.db")).await.unwrap();
     store.migrate().await.unwrap();
     println!("on SQLite");
-    test(store).await;
+    test(store, None).await;
     for variable in ["TICKIZ_TEST_MYSQL_URL", "TICKIZ_TEST_MARIADB_URL"] {
         on_server(variable, &test).await;
     }
 }
 
-async fn on_server(variable: &str, test: &impl AsyncFn(ReadStore)) {
+async fn on_server(variable: &str, test: &impl AsyncFn(ReadStore, Option<&Server>)) {
     let Ok(address) = std::env::var(variable) else {
         assert!(std::env::var("TICKIZ_TEST_REQUIRE_SERVERS").as_deref() != Ok("1"), "{variable} is not set");
         println!("skipped: {variable} is not set");
         return;
     };
-    let name = format!("tickiz_rm_{}", Uuid::new_v4().simple());
+    let database = format!("tickiz_rm_{}", Uuid::new_v4().simple());
     let admin = sqlx::MySqlPool::connect(&address).await.unwrap();
     let version: String = sqlx::query_scalar("SELECT VERSION()").fetch_one(&admin).await.unwrap();
     println!("on {version}");
-    sqlx::query(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(&admin).await.unwrap();
-    let url = format!("{}/{name}", address.trim_end_matches('/'));
+    sqlx::query(sqlx::AssertSqlSafe(format!("CREATE DATABASE {database}"))).execute(&admin).await.unwrap();
+    let url = format!("{}/{database}", address.trim_end_matches('/'));
+    let server = Server { admin, database };
     let outcome = AssertUnwindSafe(async {
         let store = ReadStore::open_mysql(&url, MySqlOptions::default()).await.unwrap();
         store.migrate().await.unwrap();
-        test(store.clone()).await;
+        test(store.clone(), Some(&server)).await;
         store.close().await;
     })
     .catch_unwind()
     .await;
-    sqlx::query(sqlx::AssertSqlSafe(format!("DROP DATABASE {name}"))).execute(&admin).await.unwrap();
+    let Server { admin, database } = server;
+    sqlx::query(sqlx::AssertSqlSafe(format!("DROP DATABASE {database}"))).execute(&admin).await.unwrap();
     if let Err(panic) = outcome {
         eprintln!("on {version}");
         std::panic::resume_unwind(panic);

@@ -1,8 +1,8 @@
 //! What is asked about single shows.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
-use tickiz_domain::ids::EventId;
+use tickiz_domain::{event::PlanSummary, ids::EventId};
 
 use super::tables::{ShowRecord, record_of, sales_of, show_of};
 use crate::{
@@ -78,7 +78,7 @@ impl ReadStore {
             version: record.sales.seat_version,
             position,
             plan_hash: record.show.plan.as_ref().map_or_else(String::new, |plan| plan.hash.clone()),
-            statuses,
+            statuses: statuses.as_ref().to_owned(),
             availability: record.sales.availability(&record.show),
         }))
     }
@@ -88,24 +88,28 @@ impl ReadStore {
     ///
     /// # Errors
     /// When the store fails or a row is damaged.
-    pub async fn event_with_seats(&self, id: EventId) -> Result<Option<(Position, ShowRecord, String)>, ReadError> {
+    pub async fn event_with_seats(&self, id: EventId) -> Result<Option<(Position, ShowRecord, Arc<str>)>, ReadError> {
         let version = self.version(Projection::Events);
         let mut session = self.inner.pools.snapshot().await?;
         let binds = [vec![Value::Int(version.into()), Value::Int(SHARD)], vec![id.0.into()]].concat();
         let rows = session.rows(versioned(READ_RECORD, version), binds).await?;
         let Some(row) = rows.first() else { return Ok(None) };
         let (record, position) = (record_of(row)?, row.int(8)?);
-        let mut statuses = Vec::new();
-        if let Some(plan) = &record.show.plan {
-            let seats: usize = plan.categories.iter().map(|c| c.seats as usize).sum();
-            statuses = vec![SeatStatus::Free.as_byte(); seats];
-            for row in session.rows(versioned(READ_SEATS, version), vec![id.0.into()]).await? {
-                set_status(id, &mut statuses, row.int(0)?, &row.text(1)?)?;
-            }
-        }
+        let statuses = match &record.show.plan {
+            None => Arc::from(""),
+            Some(plan) => match self.inner.houses.get(id, version, record.sales_position) {
+                Some(statuses) => statuses,
+                None => {
+                    let rows = session.rows(versioned(READ_SEATS, version), vec![id.0.into()]).await?;
+                    let statuses: Arc<str> = house(id, plan, &rows)?.into();
+                    self.inner.houses.keep(id, version, record.sales_position, statuses.clone());
+                    statuses
+                }
+            },
+        };
         session.commit().await?;
         self.saw(Some(position));
-        Ok(Some((position, record, String::from_utf8(statuses).expect("the bytes of statuses are ASCII"))))
+        Ok(Some((position, record, statuses)))
     }
 
     fn saw(&self, position: Option<Position>) {
@@ -113,6 +117,16 @@ impl ReadStore {
             self.inner.checkpoints.raise(Projection::Events, position);
         }
     }
+}
+
+/// One character per seat in plan order.
+fn house(id: EventId, plan: &PlanSummary, taken: &[Row]) -> Result<String, ReadError> {
+    let seats: usize = plan.categories.iter().map(|c| c.seats as usize).sum();
+    let mut statuses = vec![SeatStatus::Free.as_byte(); seats];
+    for row in taken {
+        set_status(id, &mut statuses, row.int(0)?, &row.text(1)?)?;
+    }
+    Ok(String::from_utf8(statuses).expect("the bytes of statuses are ASCII"))
 }
 
 fn set_status(id: EventId, statuses: &mut [u8], index: i64, status: &str) -> Result<(), ReadError> {
