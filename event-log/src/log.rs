@@ -92,11 +92,18 @@ pub struct EventLog(Arc<Inner>);
 /// Owns the log's tasks.
 pub struct LogService {
     stop: CancellationToken,
+    died: CancellationToken,
     tasks: Mutex<Vec<JoinHandle<()>>>,
     background: TaskTracker,
 }
 
 impl LogService {
+    /// Waits until a task of the log has died, which is a broken invariant: the process has to stop, since nothing can be
+    /// appended any more. Never, as long as all is well.
+    pub async fn died(&self) {
+        self.died.cancelled().await;
+    }
+
     /// Takes no more appends, writes what was queued, and ends the tasks.
     pub async fn shutdown(&self) {
         self.stop.cancel();
@@ -115,6 +122,15 @@ impl Drop for LogService {
     fn drop(&mut self) {
         self.stop.cancel();
     }
+}
+
+/// A task whose panic is heard of.
+fn watched(task: impl Future<Output = ()> + Send + 'static, died: &CancellationToken) -> JoinHandle<()> {
+    let guard = died.clone().drop_guard();
+    tokio::spawn(async move {
+        task.await;
+        guard.disarm();
+    })
 }
 
 fn serves(schema: SchemaVersion) -> Result<(), OpenError> {
@@ -231,10 +247,11 @@ impl EventLog {
         };
         let poller = poll_head(store.clone(), head.clone(), clock.clone(), stop.clone());
         let background = TaskTracker::new();
-        let tasks = Mutex::new(vec![tokio::spawn(writer.run()), tokio::spawn(poller)]);
+        let died = CancellationToken::new();
+        let tasks = Mutex::new(vec![watched(writer.run(), &died), watched(poller, &died)]);
         let secrets = Secrets::new(master_key);
         let log = Self(Arc::new(Inner { store, queue, recent, head, clock, secrets, background: background.clone() }));
-        Ok((log, LogService { stop, tasks, background }))
+        Ok((log, LogService { stop, died, tasks, background }))
     }
 
     /// Appends, all of it or none, and waits until it is durable.

@@ -86,14 +86,20 @@ async fn dispatch(command: Command, config: Config) -> anyhow::Result<ExitCode> 
         Command::Verify { json } => verify::run(&config, json).await,
         Command::Log(arguments) => crate::log::run(&config, arguments).await.map(|()| ExitCode::SUCCESS),
         Command::Config { json } => show_config(&config, json).map(|()| ExitCode::SUCCESS),
-        Command::ErasePerson { email } => crate::stores::erase_person(&config, &email).await.map(|()| ExitCode::SUCCESS),
+        Command::ErasePerson { email } => {
+            crate::stores::erase_person(&config, &email).await.map(|()| ExitCode::SUCCESS)
+        }
     }
 }
 
 fn start_logging(config: &Config) {
     let filter = tracing_subscriber::EnvFilter::new(&config.log_filter);
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    if config.log_json { builder.json().init() } else { builder.with_target(false).init() }
+    if config.log_json {
+        builder.json().init()
+    } else {
+        builder.with_target(false).init()
+    }
     for variable in NOT_USED_YET.into_iter().filter(|variable| std::env::var_os(variable).is_some()) {
         tracing::warn!("{variable} is set, and this version does not use it");
     }

@@ -96,7 +96,13 @@ pub const SETTINGS: &[Setting] = &[
         "false",
         false,
     ),
-    setting("TICKIZ_LOG", "what the program logs to stderr", "a tracing filter, such as info or tickiz=debug", "info", false),
+    setting(
+        "TICKIZ_LOG",
+        "what the program logs to stderr",
+        "a tracing filter, such as info or tickiz=debug",
+        "info",
+        false,
+    ),
     setting("TICKIZ_LOG_FORMAT", "how the program logs", "text or json", "text", false),
 ];
 
@@ -287,12 +293,14 @@ impl Config {
         let path = file.or_else(|| default_file.exists().then_some(default_file));
         let text = path
             .map(|path| {
-                std::fs::read_to_string(path).map(|text| (path.display().to_string(), text)).map_err(|error| {
-                    ConfigError::File { file: path.display().to_string(), reason: error.to_string() }
-                })
+                std::fs::read_to_string(path)
+                    .map(|text| (path.display().to_string(), text))
+                    .map_err(|error| ConfigError::File { file: path.display().to_string(), reason: error.to_string() })
             })
             .transpose()?;
-        Self::from_sources(text.as_ref().map(|(name, text)| (name.as_str(), text.as_str())), |name| std::env::var(name).ok())
+        Self::from_sources(text.as_ref().map(|(name, text)| (name.as_str(), text.as_str())), |name| {
+            std::env::var(name).ok()
+        })
     }
 
     /// Reads these sources.
@@ -401,22 +409,20 @@ mod tests {
         assert!(of(&[("TICKIZ_PRODUCTION", "true")]).is_err());
         assert!(of(&[("TICKIZ_PRODUCTION", "true"), ("TICKIZ_MASTER_KEY", &key)]).is_ok());
         assert!(
-            of(&[
-                ("TICKIZ_PRODUCTION", "true"),
-                ("TICKIZ_MASTER_KEY", &key),
-                ("TICKIZ_SANDBOX_PAYMENTS", "true")
-            ])
-            .is_err()
+            of(&[("TICKIZ_PRODUCTION", "true"), ("TICKIZ_MASTER_KEY", &key), ("TICKIZ_SANDBOX_PAYMENTS", "true")])
+                .is_err()
         );
     }
 
     #[test]
     fn the_environment_goes_before_the_file_and_unknown_keys_are_refused() {
         let file = ("tickiz.toml", "listen = \"127.0.0.1:1\"\nproduction = false\n");
-        let config = Config::from_sources(Some(file), |name| (name == "TICKIZ_LISTEN").then(|| "127.0.0.1:2".to_owned()))
-            .expect("both are legal");
+        let config =
+            Config::from_sources(Some(file), |name| (name == "TICKIZ_LISTEN").then(|| "127.0.0.1:2".to_owned()))
+                .expect("both are legal");
         assert_eq!(config.listen.port(), 2);
-        let error = Config::from_sources(Some(("tickiz.toml", "lisen = \"127.0.0.1:1\"")), |_| None).expect_err("a typo");
+        let error =
+            Config::from_sources(Some(("tickiz.toml", "lisen = \"127.0.0.1:1\"")), |_| None).expect_err("a typo");
         assert!(error.to_string().contains("\"lisen\""), "{error}");
     }
 }

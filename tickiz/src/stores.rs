@@ -40,7 +40,11 @@ async fn open_log(config: &Config, migrate: bool) -> anyhow::Result<(EventLog, L
         Some(url) => EventLog::open_mysql(url, options).await,
         None => {
             let path = file(config, LOG_FILE);
-            anyhow::ensure!(migrate || path.exists(), "there is no log at {}; is TICKIZ_DATA_DIR right?", path.display());
+            anyhow::ensure!(
+                migrate || path.exists(),
+                "there is no log at {}; is TICKIZ_DATA_DIR right?",
+                path.display()
+            );
             EventLog::open_sqlite(&path, options).await
         }
     };
@@ -59,12 +63,8 @@ async fn open_small(config: &Config, name: &str, schema: &Schema, migrate: bool)
     let path = file(config, name);
     let at = config.mysql_url.as_ref().map_or(StoreAt::File(&path), |url| StoreAt::Server(url));
     let store = Database::open(&at).await.with_context(|| format!("the {} store", schema.name))?;
-    if migrate {
-        store.migrate(schema).await
-    } else {
-        store.check_schema(schema).await
-    }
-    .with_context(|| format!("the {} store", schema.name))?;
+    if migrate { store.migrate(schema).await } else { store.check_schema(schema).await }
+        .with_context(|| format!("the {} store", schema.name))?;
     Ok(store)
 }
 

@@ -50,7 +50,10 @@ async fn a_taken_seat_is_refused_and_a_cancelled_one_is_free_again() {
     assert_eq!(code(&second), "SEAT_TAKEN");
     let cancel = "mutation($input: CancelBookingInput!) { cancelBooking(input: $input) { status } }";
     let cancelled = tickiz
-        .ask(cancel, json!({"input": {"bookingId": first["id"], "accessToken": first["accessToken"], "idempotencyKey": "c1"}}))
+        .ask(
+            cancel,
+            json!({"input": {"bookingId": first["id"], "accessToken": first["accessToken"], "idempotencyKey": "c1"}}),
+        )
         .await;
     assert_eq!(cancelled["cancelBooking"]["status"], "CANCELLED");
     assert_eq!(data(tickiz.place(input("minh", "k3")).await)["placeBooking"]["status"], "HELD");
@@ -63,9 +66,7 @@ async fn a_repeated_command_is_answered_not_redone() {
     let tickiz = start(&folder).await;
     let show = tickiz.publish(general_admission("Match", "50.00", "USD", 100)).await;
     let kind = show["ticketTypes"][0]["id"].clone();
-    let input = |quantity: i64| {
-        json!({"eventId": show["id"], "tickets": [{"ticketTypeId": kind, "quantity": quantity}], "buyer": buyer("lan"), "idempotencyKey": "k1"})
-    };
+    let input = |quantity: i64| json!({"eventId": show["id"], "tickets": [{"ticketTypeId": kind, "quantity": quantity}], "buyer": buyer("lan"), "idempotencyKey": "k1"});
     let answers = futures::future::join_all((0..10).map(|_| tickiz.place(input(2)))).await;
     let bookings: Vec<_> = answers.into_iter().map(|answer| data(answer)["placeBooking"].clone()).collect();
     assert!(bookings.iter().all(|b| b["id"] == bookings[0]["id"] && b["accessToken"] == bookings[0]["accessToken"]));
@@ -112,7 +113,8 @@ async fn a_hold_that_is_not_paid_ends_by_a_recorded_event_and_late_money_is_neve
         assert!(begun.elapsed() < support::PATIENCE, "the late payment is refunded: {now:#}");
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     }
-    let kinds: Vec<_> = tickiz.log().await.iter().map(|entry| entry["type"].as_str().unwrap_or_default().to_owned()).collect();
+    let kinds: Vec<_> =
+        tickiz.log().await.iter().map(|entry| entry["type"].as_str().unwrap_or_default().to_owned()).collect();
     assert!(kinds.iter().any(|kind| kind == "BookingReinstated"), "{kinds:?}");
     assert_promises_kept(tickiz, &folder).await;
 }
@@ -174,7 +176,10 @@ async fn a_cancelled_show_ends_every_booking_and_gives_the_money_back() {
     tickiz.pay(&paid, "p", "pay").await;
     tickiz.wait_for_status(&paid, "CONFIRMED").await;
     let cancelled = tickiz
-        .organize("mutation($id: ID!) { cancelEvent(id: $id, reason: \"flood\") { status } }", json!({"id": show["id"]}))
+        .organize(
+            "mutation($id: ID!) { cancelEvent(id: $id, reason: \"flood\") { status } }",
+            json!({"id": show["id"]}),
+        )
         .await;
     assert_eq!(cancelled["cancelEvent"]["status"], "CANCELLED");
     assert_eq!(code(&tickiz.place(place("1-3")).await), "CONFLICT");

@@ -26,7 +26,9 @@ const CORRUPTIONS: [Corruption; 14] = [
     Corruption {
         name: "a seat's claim moved to another booking",
         file: "log.db",
-        sql: &["UPDATE claims SET holder = 'booking/00000000-0000-0000-0000-000000000001' WHERE resource = (SELECT min(resource) FROM claims WHERE resource LIKE 'seat/%')"],
+        sql: &[
+            "UPDATE claims SET holder = 'booking/00000000-0000-0000-0000-000000000001' WHERE resource = (SELECT min(resource) FROM claims WHERE resource LIKE 'seat/%')",
+        ],
         promise: "P1",
         at_position: true,
     },
@@ -40,21 +42,27 @@ const CORRUPTIONS: [Corruption; 14] = [
     Corruption {
         name: "a claim that no domain event made",
         file: "log.db",
-        sql: &["INSERT INTO claims (shard, resource, holder, used, max_used, fence) SELECT 0, resource || '-x', holder, 1, 1, fence FROM claims WHERE resource LIKE 'seat/%' LIMIT 1"],
+        sql: &[
+            "INSERT INTO claims (shard, resource, holder, used, max_used, fence) SELECT 0, resource || '-x', holder, 1, 1, fence FROM claims WHERE resource LIKE 'seat/%' LIMIT 1",
+        ],
         promise: "P1",
         at_position: true,
     },
     Corruption {
         name: "a quota's counter off by one",
         file: "log.db",
-        sql: &["UPDATE claims SET used = used - 1 WHERE resource = (SELECT min(resource) FROM claims WHERE resource LIKE 'quota/%' AND used > 0)"],
+        sql: &[
+            "UPDATE claims SET used = used - 1 WHERE resource = (SELECT min(resource) FROM claims WHERE resource LIKE 'quota/%' AND used > 0)",
+        ],
         promise: "P2",
         at_position: true,
     },
     Corruption {
         name: "a fence that sank",
         file: "log.db",
-        sql: &["UPDATE claims SET fence = fence - 1 WHERE resource = (SELECT min(resource) FROM claims WHERE resource LIKE 'seat/%')"],
+        sql: &[
+            "UPDATE claims SET fence = fence - 1 WHERE resource = (SELECT min(resource) FROM claims WHERE resource LIKE 'seat/%')",
+        ],
         promise: "P12",
         at_position: true,
     },
@@ -80,7 +88,10 @@ const CORRUPTIONS: [Corruption; 14] = [
     Corruption {
         name: "a changed payload",
         file: "log.db",
-        sql: &[ALLOW_CHANGES, "UPDATE events SET payload = CAST(replace(CAST(payload AS TEXT), '100000', '100001') AS BLOB) WHERE event_type = 'BookingPlaced'"],
+        sql: &[
+            ALLOW_CHANGES,
+            "UPDATE events SET payload = CAST(replace(CAST(payload AS TEXT), '100000', '100001') AS BLOB) WHERE event_type = 'BookingPlaced'",
+        ],
         promise: "P3",
         at_position: true,
     },
@@ -94,7 +105,9 @@ const CORRUPTIONS: [Corruption; 14] = [
     Corruption {
         name: "a receipt lost",
         file: "log.db",
-        sql: &["DELETE FROM receipts WHERE operation = 'placeBooking' AND first_position = (SELECT min(first_position) FROM receipts WHERE operation = 'placeBooking')"],
+        sql: &[
+            "DELETE FROM receipts WHERE operation = 'placeBooking' AND first_position = (SELECT min(first_position) FROM receipts WHERE operation = 'placeBooking')",
+        ],
         promise: "P7",
         at_position: true,
     },
@@ -160,7 +173,8 @@ async fn corrupt(file: &Path, statements: &[&'static str]) {
     let mut connection = SqliteConnection::connect(&url).await.expect("the store opens");
     let mut changed = 0;
     for statement in statements {
-        changed += connection.execute(*statement).await.unwrap_or_else(|error| panic!("{statement}: {error}")).rows_affected();
+        changed +=
+            connection.execute(*statement).await.unwrap_or_else(|error| panic!("{statement}: {error}")).rows_affected();
     }
     assert!(changed > 0, "the corruption changes something: {statements:?}");
     connection.close().await.expect("the store closes");

@@ -18,7 +18,12 @@ fn holders(log: &[Value]) -> BTreeMap<String, String> {
         assert_eq!(entry["position"], (index + 1).to_string(), "positions have no gap");
         let booking = entry["streamId"].as_str().expect("an entry has a stream").to_owned();
         let seats = |list: &Value, key: &str| -> Vec<String> {
-            list.as_array().into_iter().flatten().filter_map(|line| line[key].as_str().or(line.as_str())).map(str::to_owned).collect()
+            list.as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(|line| line[key].as_str().or(line.as_str()))
+                .map(str::to_owned)
+                .collect()
         };
         match entry["type"].as_str().expect("an entry has a type") {
             "BookingPlaced" => {
@@ -140,7 +145,11 @@ async fn what_was_acknowledged_before_a_kill_is_there_after_it() {
 async fn two_processes_on(variable: &str) {
     let Some(database) = support::Database::create(variable).await else { return };
     let folders = [tempfile::tempdir().expect("a temporary folder"), tempfile::tempdir().expect("a temporary folder")];
-    let start = |folder: usize| Start { data_dir: Some(folders[folder].path()), mysql_url: Some(&database.url), ..Start::default() };
+    let start = |folder: usize| Start {
+        data_dir: Some(folders[folder].path()),
+        mysql_url: Some(&database.url),
+        ..Start::default()
+    };
     let first = Tickiz::start(start(0)).await;
     let second = Tickiz::start(start(1)).await;
     let show = first.publish(seated("On sale", 4, 10)).await;
@@ -149,7 +158,9 @@ async fn two_processes_on(variable: &str) {
     first.kill().await;
     // What the dead one began, the living one ends: paid there, confirmed here.
     let placed = second
-        .place(json!({"eventId": show["id"], "seats": [{"seatId": "1-1"}], "buyer": buyer("late"), "idempotencyKey": "k"}))
+        .place(
+            json!({"eventId": show["id"], "seats": [{"seatId": "1-1"}], "buyer": buyer("late"), "idempotencyKey": "k"}),
+        )
         .await;
     assert!(matches!(placed.get("errors").map(|_| code(&placed)), None | Some("SEAT_TAKEN")), "{placed:#}");
     let log = second.log().await;

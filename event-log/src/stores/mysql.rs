@@ -43,7 +43,6 @@ const STATEMENT_CACHE: usize = 200;
 /// How long a reader may wait for a connection before the caller hears of it.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 
-const INSERT_IGNORE: &str = "INSERT IGNORE";
 // FROM_UNIXTIME ends in 2106 on some servers; adding to an epoch has no such end.
 const TIME_IN: (&str, &str) = ("TIMESTAMPADD(MICROSECOND, ", ", '1970-01-01 00:00:00.000000')");
 const NOW: &str = "UTC_TIMESTAMP(6)";
@@ -64,6 +63,12 @@ const UPSERT_SNAPSHOT: &str = "INSERT INTO snapshots (stream_type, stream_id, se
      sequence = IF(VALUES(sequence) > sequence OR VALUES(format) <> format, VALUES(sequence), sequence), \
      format = VALUES(format)";
 const SELECT_VERSION: &str = "SELECT VERSION()";
+
+/// Ends an INSERT of a row that may be there already: the first stays. `INSERT IGNORE` would turn every other error into a
+/// warning as well.
+fn keep_first(key: &str) -> String {
+    format!(" ON DUPLICATE KEY UPDATE {key} = {key}")
+}
 
 /// Resources, scopes and keys are VARBINARY: they compare byte for byte, blanks at the end included.
 fn key(text: &str) -> Vec<u8> {

@@ -137,9 +137,8 @@ macro_rules! sql_store {
 
             async fn insert_timers(&mut self, timers: &[Timer]) -> Result<(), StoreError> {
                 for piece in pieces(timers) {
-                    let mut query = QueryBuilder::<$database>::new(INSERT_IGNORE);
-                    query.push(
-                        " INTO timers (timer_id, kind, stream_type, stream_id, subject, due_at, attempts) VALUES ",
+                    let mut query = QueryBuilder::<$database>::new(
+                        "INSERT INTO timers (timer_id, kind, stream_type, stream_id, subject, due_at, attempts) VALUES ",
                     );
                     for (index, timer) in piece.iter().enumerate() {
                         query.push(if index == 0 { "(" } else { ", (" });
@@ -150,6 +149,7 @@ macro_rules! sql_store {
                         query.push(TIME_IN.0).push_bind(timer.due_at.timestamp_micros()).push(TIME_IN.1).push(", 0)");
                     }
                     // The same timer again (an Event moved back to a date it had) is there already.
+                    query.push(keep_first("timer_id"));
                     query.build().execute(self.connection()?).await?;
                 }
                 Ok(())
@@ -231,9 +231,9 @@ macro_rules! sql_store {
 
             async fn write(&mut self, writes: &Writes) -> Result<(), StoreError> {
                 for attachment in &writes.attachments {
-                    let mut query = QueryBuilder::<$database>::new(INSERT_IGNORE);
-                    query.push(" INTO attachments (hash, bytes) VALUES (").push_bind(attachment.hash.to_vec());
-                    query.push(", ").push_bind(attachment.bytes.to_vec()).push(")");
+                    let mut query = QueryBuilder::<$database>::new("INSERT INTO attachments (hash, bytes) VALUES (");
+                    query.push_bind(attachment.hash.to_vec()).push(", ").push_bind(attachment.bytes.to_vec());
+                    query.push(")").push(keep_first("hash"));
                     query.build().persistent(false).execute(self.connection()?).await?;
                 }
                 self.insert_events(&writes.events).await?;
@@ -549,15 +549,20 @@ macro_rules! sql_store {
             }
 
             async fn person_key_or(&self, lookup: &[u8; 32], fresh: &PersonKey) -> Result<PersonKey, StoreError> {
-                let mut query = QueryBuilder::<$database>::new(INSERT_IGNORE);
-                query.push(" INTO person_keys (lookup, person_id, wrapped) VALUES (").push_bind(lookup.to_vec()).push(", ");
-                query.push_bind(fresh.person_id.0).push(", ").push_bind(fresh.wrapped.clone()).push(")");
+                const FIND: &str = "SELECT person_id, wrapped FROM person_keys WHERE lookup = ?";
+                let known: Option<(Uuid, Vec<u8>)> =
+                    sqlx::query_as(FIND).bind(lookup.to_vec()).fetch_optional(&self.pool).await?;
+                if let Some((person_id, wrapped)) = known {
+                    return Ok(PersonKey { person_id: PersonId(person_id), wrapped });
+                }
+                let mut query =
+                    QueryBuilder::<$database>::new("INSERT INTO person_keys (lookup, person_id, wrapped) VALUES (");
+                query.push_bind(lookup.to_vec()).push(", ").push_bind(fresh.person_id.0).push(", ");
+                query.push_bind(fresh.wrapped.clone()).push(")").push(keep_first("lookup"));
                 query.build().execute(&self.pool).await?;
+                // Of two processes that make one at once, the first one's stays.
                 let (person_id, wrapped): (Uuid, Vec<u8>) =
-                    sqlx::query_as("SELECT person_id, wrapped FROM person_keys WHERE lookup = ?")
-                        .bind(lookup.to_vec())
-                        .fetch_one(&self.pool)
-                        .await?;
+                    sqlx::query_as(FIND).bind(lookup.to_vec()).fetch_one(&self.pool).await?;
                 Ok(PersonKey { person_id: PersonId(person_id), wrapped })
             }
 
@@ -572,8 +577,8 @@ macro_rules! sql_store {
             }
 
             async fn master_key_or(&self, fresh: &[u8; 32]) -> Result<[u8; 32], StoreError> {
-                let mut query = QueryBuilder::<$database>::new(INSERT_IGNORE);
-                query.push(" INTO keyring (name, secret) VALUES ('master', ").push_bind(fresh.to_vec()).push(")");
+                let mut query = QueryBuilder::<$database>::new("INSERT INTO keyring (name, secret) VALUES ('master', ");
+                query.push_bind(fresh.to_vec()).push(")").push(keep_first("name"));
                 query.build().execute(&self.pool).await?;
                 let kept: Vec<u8> =
                     sqlx::query_scalar("SELECT secret FROM keyring WHERE name = 'master'").fetch_one(&self.pool).await?;

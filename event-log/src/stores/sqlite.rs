@@ -38,7 +38,6 @@ const MAX_READERS: u32 = 4;
 /// Statements kept prepared a connection: a few sizes for each text.
 const STATEMENT_CACHE: usize = 256;
 
-const INSERT_IGNORE: &str = "INSERT OR IGNORE";
 const TIME_IN: (&str, &str) = ("", "");
 const NOW: &str = "CAST(unixepoch('subsec') * 1000000 AS INTEGER)";
 const NOW_PLUS: (&str, &str) = ("CAST(unixepoch('subsec') * 1000000 AS INTEGER) + ", "");
@@ -52,6 +51,11 @@ const UPSERT_SNAPSHOT: &str = "INSERT INTO snapshots (stream_type, stream_id, se
      position = excluded.position, format = excluded.format, state = excluded.state \
      WHERE excluded.sequence > snapshots.sequence OR excluded.format <> snapshots.format";
 const SELECT_VERSION: &str = "SELECT 'SQLite ' || sqlite_version()";
+
+/// Ends an INSERT of a row that may be there already: the first stays.
+fn keep_first(_: &str) -> &'static str {
+    " ON CONFLICT DO NOTHING"
+}
 
 fn key(text: &str) -> String {
     text.to_owned()

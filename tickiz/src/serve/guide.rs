@@ -33,7 +33,8 @@ fn purchase(url: &str, event_id: &str, ticket_type_id: &str) -> String {
         "mutation {{ placeBooking(input: {{eventId: \\\"{event_id}\\\", tickets: [{{ticketTypeId: \\\"{ticket_type_id}\\\", quantity: 2}}], buyer: {{name: \\\"Lan\\\", email: \\\"lan@example.com\\\"}}, idempotencyKey: \\\"'$(date +%s%N)'\\\"}}) {{ id code accessToken holdExpiresAt total {{ amount currency }} }} }}"
     );
     let pay = "mutation { payBooking(input: {bookingId: \\\"'$BOOKING'\\\", method: SANDBOX, accessToken: \\\"'$TOKEN'\\\", idempotencyKey: \\\"'$(date +%s%N)'\\\"}) { status redirectUrl } }";
-    let read = "{ booking(id: \\\"'$BOOKING'\\\", accessToken: \\\"'$TOKEN'\\\") { code status tickets { seatLabel code } } }";
+    let read =
+        "{ booking(id: \\\"'$BOOKING'\\\", accessToken: \\\"'$TOKEN'\\\") { code status tickets { seatLabel code } } }";
     let mut text = String::new();
     let _ = writeln!(text, "  ORDER=$({post} '{{\"query\":\"{place}\"}}'); echo \"$ORDER\"");
     text.push_str(&take("BOOKING", "ORDER", "id"));

@@ -16,14 +16,14 @@ use tickiz_query_api::HttpLimits;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use self::{
+    roles::{Reach, Roles},
+    tokens::Tokens,
+};
 use crate::{
     config::Config,
     demo,
     stores::{self, Stores},
-};
-use self::{
-    roles::{Reach, Roles},
-    tokens::Tokens,
 };
 
 /// How long requests and subscriptions under way may take to end.
@@ -51,7 +51,8 @@ pub async fn run(config: Config, with_demo: bool) -> anyhow::Result<()> {
     let (api, routes) = roles::read_side(&config, &tokens, &stores, &write_side, &keys, &mut roles).await?;
     let serving = CancellationToken::new();
     let metrics = api.metrics();
-    let server = tokio::spawn(tickiz_query_api::serve(listener, routes, HttpLimits::default(), metrics, serving.clone()));
+    let server =
+        tokio::spawn(tickiz_query_api::serve(listener, routes, HttpLimits::default(), metrics, serving.clone()));
     println!("listening on http://{address}");
     if with_demo {
         show_demo(&stores, &write_side.commands, &format!("http://{address}"), &tokens).await;
@@ -60,6 +61,7 @@ pub async fn run(config: Config, with_demo: bool) -> anyhow::Result<()> {
     let ended = tokio::select! {
         () = signal() => None,
         ended = roles.tasks.join_next() => ended,
+        () = stores.log_service.died() => Some(Ok(Err(anyhow::anyhow!("the log's writer died of a broken invariant")))),
     };
     tracing::info!("stopping: what is under way may end");
     tokio::spawn(async {

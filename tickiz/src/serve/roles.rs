@@ -85,7 +85,11 @@ fn sandbox_house(stores: &Stores, reach: &Reach<'_>) -> anyhow::Result<(Provider
     let clock = Arc::new(SystemClock);
     // On loopback whatever the public address is: it is this very process that answers.
     let port = reach.address.port();
-    let own = if reach.address.ip().is_unspecified() { format!("http://127.0.0.1:{port}") } else { format!("http://{}", reach.address) };
+    let own = if reach.address.ip().is_unspecified() {
+        format!("http://127.0.0.1:{port}")
+    } else {
+        format!("http://{}", reach.address)
+    };
     let provider = Provider::try_new(provider::Options {
         database: stores.sandbox.clone(),
         public_url: reach.public_url.to_owned(),

@@ -43,7 +43,12 @@ impl Replay {
             ClaimChange::SetLimit { limit, .. } => {
                 let used = self.used(&resource);
                 if used > *limit {
-                    report.find(Promise::P1, position, &resource, format!("the limit sank to {limit}, {used} are used"));
+                    report.find(
+                        Promise::P1,
+                        position,
+                        &resource,
+                        format!("the limit sank to {limit}, {used} are used"),
+                    );
                 }
                 self.rows.insert(resource, Expected::Counted { used, limit: *limit });
             }

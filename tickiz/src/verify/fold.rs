@@ -133,7 +133,8 @@ impl Walk {
     fn check_transition(&mut self, id: BookingId, event: &BookingDomainEvent, position: Position) {
         use BookingDomainEvent as E;
         use BookingStatus as S;
-        let status = self.bookings.get(&id).and_then(|walked| walked.booking.0.as_ref()).map(|purchase| purchase.status);
+        let status =
+            self.bookings.get(&id).and_then(|walked| walked.booking.0.as_ref()).map(|purchase| purchase.status);
         let legal = match event {
             E::BookingPlaced(_) => status.is_none(),
             E::BookingConfirmed(_) | E::BookingExpired(_) => status == Some(S::Held),
@@ -200,7 +201,12 @@ impl Walk {
             }
         }
         for (resource, booked) in expected {
-            self.report.find(Promise::P2, head, resource, format!("bookings and blocks have {booked}, nothing is claimed"));
+            self.report.find(
+                Promise::P2,
+                head,
+                resource,
+                format!("bookings and blocks have {booked}, nothing is claimed"),
+            );
         }
     }
 }

@@ -75,14 +75,16 @@ impl Walk {
                 self.report.find(Promise::P4, None, subject, "the gateway has a payment that no booking knows");
                 continue;
             };
-            let Some(payment) = walked.booking.0.as_ref().and_then(|purchase| purchase.payment(entry.payment_id)) else {
+            let Some(payment) = walked.booking.0.as_ref().and_then(|purchase| purchase.payment(entry.payment_id))
+            else {
                 continue;
             };
             let settled = now - entry.changed_at > grace;
             let recorded = payment.received.as_ref().map_or(0, Money::minor);
             let taken = if entry.paid { entry.amount.minor() } else { 0 };
             if recorded != taken && (recorded > 0 || settled) {
-                let what = format!("the gateway took {taken}, Booking/{booking_id} has recorded {recorded} (minor units)");
+                let what =
+                    format!("the gateway took {taken}, Booking/{booking_id} has recorded {recorded} (minor units)");
                 self.report.find(Promise::P4, walked.last_at, &subject, what);
             }
             let back: i64 = walked
@@ -99,7 +101,9 @@ impl Walk {
             }
         }
         for (payment_id, (booking_id, walked)) in known {
-            let Some(payment) = walked.booking.0.as_ref().and_then(|purchase| purchase.payment(payment_id)) else { continue };
+            let Some(payment) = walked.booking.0.as_ref().and_then(|purchase| purchase.payment(payment_id)) else {
+                continue;
+            };
             let sandbox = payment.method == tickiz_domain::booking::PaymentMethod::Sandbox;
             if sandbox && payment.received.is_some() && !listed.contains_key(&payment_id) {
                 let what = format!("Booking/{booking_id} has money by it, and the gateway has never heard of it");
@@ -127,7 +131,9 @@ fn check_booking(id: BookingId, purchase: &Purchase, position: i64, report: &mut
         report.find(Promise::P4, position, &subject, format!("confirmed for {due}, paid {kept} (minor units)"));
     }
     if kept > due {
-        let what = format!("{kept} were paid and kept, {due} are due for its tickets, and no refund is on its way (minor units)");
+        let what = format!(
+            "{kept} were paid and kept, {due} are due for its tickets, and no refund is on its way (minor units)"
+        );
         report.find(Promise::P4, position, &subject, what);
     }
     if purchase.status == BookingStatus::Confirmed && purchase.tickets.len() != purchase.lines.len() {

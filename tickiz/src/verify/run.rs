@@ -10,11 +10,7 @@ use tickiz_event_log::{
 };
 use tickiz_projections::{LogSource, compare_with_log};
 
-use super::{
-    Promise, Report, Walk,
-    claims::Expected,
-    money::LedgerPayment,
-};
+use super::{Promise, Report, Walk, claims::Expected, money::LedgerPayment};
 use crate::{
     config::Config,
     stores::{self, Stores},
@@ -121,7 +117,8 @@ fn compare_claims(walk: &mut Walk, rows: &[tickiz_event_log::ClaimRow]) {
             }
             Expected::Counted { used, limit } => {
                 if row.used != used || row.limit != limit {
-                    let what = format!("{used} of {limit} are used by the log, {} of {} in the claims", row.used, row.limit);
+                    let what =
+                        format!("{used} of {limit} are used by the log, {} of {} in the claims", row.used, row.limit);
                     walk.report.find(Promise::P2, row.fence, resource, what);
                 }
             }
@@ -146,7 +143,8 @@ fn compare_receipts(
     let mut covered: Vec<(Position, Position)> = Vec::new();
     for (key, receipt) in receipts {
         if receipt.last_position > head || receipt.first_position > receipt.last_position {
-            let what = format!("it points at {} to {}, the log ends at {head}", receipt.first_position, receipt.last_position);
+            let what =
+                format!("it points at {} to {}, the log ends at {head}", receipt.first_position, receipt.last_position);
             walk.report.find(Promise::P7, receipt.first_position, format!("receipt of {}", key.operation), what);
         }
         if key.operation == "placeBooking" {
@@ -158,7 +156,12 @@ fn compare_receipts(
     for position in placed {
         while spans.next_if(|(_, last)| last < position).is_some() {}
         if !spans.peek().is_some_and(|(first, _)| first <= position) {
-            walk.report.find(Promise::P7, *position, "BookingPlaced", "it has no receipt: its repetition could not be answered");
+            walk.report.find(
+                Promise::P7,
+                *position,
+                "BookingPlaced",
+                "it has no receipt: its repetition could not be answered",
+            );
         }
     }
 }

@@ -113,12 +113,16 @@ impl Tickiz {
     pub async fn stop(mut self) -> std::process::ExitStatus {
         let pid = self.child.id().expect("it still runs").to_string();
         Command::new("kill").args(["-TERM", &pid]).status().await.expect("kill runs");
-        tokio::time::timeout(PATIENCE, self.child.wait()).await.expect("it drains in time").expect("it can be waited for")
+        tokio::time::timeout(PATIENCE, self.child.wait())
+            .await
+            .expect("it drains in time")
+            .expect("it can be waited for")
     }
 
     /// One GraphQL request; the whole answer.
     pub async fn send(&self, token: Option<&str>, query: &str, variables: Value) -> Value {
-        let mut request = self.http.post(format!("{}/graphql", self.url)).json(&json!({"query": query, "variables": variables}));
+        let mut request =
+            self.http.post(format!("{}/graphql", self.url)).json(&json!({"query": query, "variables": variables}));
         if let Some(token) = token {
             request = request.bearer_auth(token);
         }
@@ -137,7 +141,12 @@ impl Tickiz {
 
     /// Creates and publishes a show; its id and ticket types.
     pub async fn publish(&self, input: Value) -> Value {
-        let created = self.organize("mutation($input: CreateEventInput!) { createEvent(input: $input) { id } }", json!({"input": input})).await;
+        let created = self
+            .organize(
+                "mutation($input: CreateEventInput!) { createEvent(input: $input) { id } }",
+                json!({"input": input}),
+            )
+            .await;
         let published = self
             .organize(
                 "mutation($id: ID!) { publishEvent(id: $id) { id status position ticketTypes { id name capacity } } }",
@@ -279,7 +288,8 @@ pub fn seated(title: &str, rows: u32, seats: u32) -> Value {
         "zones": [{"name": "Stalls", "position": {"x": 0.0, "y": 0.0}, "rows": rows, "areas": []}],
         "size": {"width": 1000.0, "height": 1000.0},
     });
-    input["ticketTypes"] = json!([{"name": "Regular", "price": {"amount": "100000", "currency": "VND"}, "seatCategories": ["Regular"]}]);
+    input["ticketTypes"] =
+        json!([{"name": "Regular", "price": {"amount": "100000", "currency": "VND"}, "seatCategories": ["Regular"]}]);
     input
 }
 
