@@ -33,7 +33,10 @@ pub struct AccessPolicy {
 
 impl std::fmt::Debug for AccessPolicy {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("AccessPolicy").field("organizers", &self.organizers.len()).field("auditor", &self.auditor.is_some()).finish()
+        f.debug_struct("AccessPolicy")
+            .field("organizers", &self.organizers.len())
+            .field("auditor", &self.auditor.is_some())
+            .finish()
     }
 }
 
@@ -64,7 +67,9 @@ impl AccessPolicy {
     /// `UNAUTHENTICATED` for anything that is no bearer token that somebody has.
     pub fn identify(&self, authorization: Option<&str>) -> Result<Caller, Refusal> {
         let Some(authorization) = authorization else { return Ok(Caller::Anonymous) };
-        let unknown = || Refusal::new(ErrorCode::Unauthenticated, "the bearer token is not known; leave it out, or use a valid one");
+        let unknown = || {
+            Refusal::new(ErrorCode::Unauthenticated, "the bearer token is not known; leave it out, or use a valid one")
+        };
         let (scheme, token) = authorization.trim().split_once(' ').ok_or_else(unknown)?;
         if !scheme.eq_ignore_ascii_case("bearer") {
             return Err(unknown());
@@ -158,7 +163,16 @@ mod tests {
         assert_eq!(policy.identify(None), Ok(Caller::Anonymous));
         assert_eq!(policy.identify(Some("Bearer secret-o")), Ok(Caller::Organizer { organizer_id }));
         assert_eq!(policy.identify(Some("bearer  secret-a ")), Ok(Caller::Auditor));
-        for wrong in ["", "Bearer", "Bearer ", "secret-o", "Basic secret-o", "Bearer secret", "Bearer secret-o x", "Bearer SECRET-O"] {
+        for wrong in [
+            "",
+            "Bearer",
+            "Bearer ",
+            "secret-o",
+            "Basic secret-o",
+            "Bearer secret",
+            "Bearer secret-o x",
+            "Bearer SECRET-O",
+        ] {
             assert_eq!(policy.identify(Some(wrong)).unwrap_err().code, ErrorCode::Unauthenticated, "{wrong}");
         }
         assert!(AccessPolicy::new().identify(Some("Bearer ")).is_err(), "an unset token lets nobody in");

@@ -60,7 +60,8 @@ impl WireError {
         let Refusal { code, message, path: wrong, retry_after_ms, seat_ids } = refusal;
         let trace_id = (code == ErrorCode::Internal).then_some(trace);
         // A client that is told to come back is told when.
-        let retry_after_ms = retry_after_ms.or_else(|| (code == ErrorCode::Overloaded).then_some(crate::limits::RETRY_AFTER_MS));
+        let retry_after_ms =
+            retry_after_ms.or_else(|| (code == ErrorCode::Overloaded).then_some(crate::limits::RETRY_AFTER_MS));
         let extensions = WireExtensions { code, path: wrong, retry_after_ms, seat_ids, trace_id };
         Self { message, locations, path, extensions }
     }
@@ -80,7 +81,8 @@ impl Reply {
 
     /// Refused before anything was executed.
     pub fn refused(faults: Vec<guard::Fault>, trace: Uuid) -> Self {
-        let error = |fault: guard::Fault| WireError::new(fault.refusal, fault.pos.into_iter().collect(), Vec::new(), trace);
+        let error =
+            |fault: guard::Fault| WireError::new(fault.refusal, fault.pos.into_iter().collect(), Vec::new(), trace);
         Self::encode(None, faults.into_iter().map(error).collect())
     }
 
@@ -93,7 +95,8 @@ impl Reply {
     pub fn of(response: Response, trace: Uuid) -> Self {
         // The library's own validation is a second net behind the guard's; what it finds was not executed either.
         let validation = |error: &ServerError| error.path.is_empty() && error.source.is_none();
-        let executed = response.errors.is_empty() || response.data != Value::Null || !response.errors.iter().all(validation);
+        let executed =
+            response.errors.is_empty() || response.data != Value::Null || !response.errors.iter().all(validation);
         let errors: Vec<WireError> = response.errors.into_iter().flat_map(|error| errors_of(error, trace)).collect();
         Self::encode(executed.then_some(&response.data), errors)
     }

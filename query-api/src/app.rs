@@ -87,8 +87,7 @@ pub fn invalid(path: &[&str], message: impl Into<String>) -> Refusal {
 /// A position as a client handed it back.
 pub fn position(text: &str, argument: &str) -> Result<i64, Refusal> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    digits
-        .then(|| text.parse::<i64>().ok())
-        .flatten()
-        .ok_or_else(|| invalid(&[argument], "not a position: hand back what an answer gave, a decimal number in a string"))
+    digits.then(|| text.parse::<i64>().ok()).flatten().ok_or_else(|| {
+        invalid(&[argument], "not a position: hand back what an answer gave, a decimal number in a string")
+    })
 }

@@ -95,7 +95,8 @@ impl Engine {
             (admitted.baked.operation, admitted.baked.roots.clone(), admitted.context.correlation_id);
         let reply = match (kind, self.place()) {
             (OperationType::Subscription, _) => {
-                return self.refuse(vec![Fault::invalid("a subscription is followed over a WebSocket, not over HTTP")], trace);
+                return self
+                    .refuse(vec![Fault::invalid("a subscription is followed over a WebSocket, not over HTTP")], trace);
             }
             (_, Err(refusal)) => Reply::turned_away(refusal, trace),
             (_, Ok(_place)) => {

@@ -39,10 +39,10 @@ impl Freshness {
         self.noted.insert(show, position).await;
     }
 
-    /// A command changed a booking, and with it what is left of its show.
-    pub async fn booking_changed(&self, booking: Uuid, show: Uuid, position: i64) {
+    /// A command changed a booking. Its show is not waited for: on the worst day somebody books every millisecond, and whoever
+    /// looks at the show would wait for all of them.
+    pub async fn booking_changed(&self, booking: Uuid, position: i64) {
         self.noted.insert(booking, position).await;
-        self.noted.insert(show, position).await;
     }
 
     /// Waits for what was done to one show or booking.
@@ -68,7 +68,8 @@ impl Freshness {
         if self.reach(reads, wanted).await? {
             return Ok(());
         }
-        let message = format!("the read models have not reached position {wanted} within {} s", MIN_POSITION_WAIT.as_secs());
+        let message =
+            format!("the read models have not reached position {wanted} within {} s", MIN_POSITION_WAIT.as_secs());
         let mut refusal = Refusal::new(ErrorCode::Overloaded, message);
         refusal.retry_after_ms = Some(RETRY_AFTER_MS);
         Err(refusal.into())

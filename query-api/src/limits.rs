@@ -33,8 +33,12 @@ limits! {
     MAX_HEAD_BYTES: usize = 32 * 1024, "32 KiB", "HTTP";
     /// Headers of a request; above it 431.
     MAX_HEADERS: usize = 64, "64", "HTTP";
-    /// The body of a GraphQL request; above it 413. A seating plan of 100,000 seats fits.
+    /// The body of an organiser's GraphQL request; above it 413. A seating plan of 100,000 seats fits.
     MAX_BODY_BYTES: usize = 24 * 1024 * 1024, "24 MiB", "HTTP";
+    /// The body of anybody else's; above it 413. Read into values it takes ten times as much, so who is unknown gets less.
+    MAX_SMALL_BODY_BYTES: usize = 1024 * 1024, "1 MiB", "HTTP";
+    /// From here on a body is read on a thread of its own, so that no other request waits behind it.
+    LARGE_BODY_BYTES: usize = 128 * 1024, "128 KiB", "HTTP";
     /// Bodies of all requests together, each counted from 64 KiB on; above it 503. Bounds memory whatever is sent.
     BODY_BUDGET_BYTES: usize = 96 * 1024 * 1024, "96 MiB", "HTTP";
     /// Operations under way at once, over HTTP and WebSocket; one more is OVERLOADED.

@@ -44,7 +44,8 @@ impl Metrics {
              # TYPE tickiz_graphql_operations_total counter\n",
         );
         for ((operation, code), count) in self.operations.lock().iter() {
-            let _ = writeln!(text, "tickiz_graphql_operations_total{{operation=\"{operation}\",code=\"{code}\"}} {count}");
+            let _ =
+                writeln!(text, "tickiz_graphql_operations_total{{operation=\"{operation}\",code=\"{code}\"}} {count}");
         }
         let mut one = |name: &str, kind: &str, help: &str, value: i128| {
             let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}\n");
@@ -57,9 +58,19 @@ impl Metrics {
         one("tickiz_websockets", "gauge", "WebSockets open.", gauge(&self.sockets));
         one("tickiz_subscriptions", "gauge", "GraphQL subscriptions open.", gauge(&self.subscriptions));
         one("tickiz_seat_frames_encoded_total", "counter", "Seat frames encoded.", counter(&self.frames_encoded));
-        one("tickiz_seat_frames_sent_total", "counter", "Seat frames sent, per subscriber.", counter(&self.frames_sent));
+        one(
+            "tickiz_seat_frames_sent_total",
+            "counter",
+            "Seat frames sent, per subscriber.",
+            counter(&self.frames_sent),
+        );
         if let Some(position) = position {
-            one("tickiz_read_models_position", "gauge", "Position up to which the read models are complete.", position.into());
+            one(
+                "tickiz_read_models_position",
+                "gauge",
+                "Position up to which the read models are complete.",
+                position.into(),
+            );
         }
         if let Some(head) = head {
             one("tickiz_log_head_position", "gauge", "Last position of the log.", head.into());

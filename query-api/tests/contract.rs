@@ -1,11 +1,13 @@
 //! The schema that is served is the one that clients rely on, and what is generated from the code is committed.
 
-use std::{collections::BTreeMap, fs, path::PathBuf};
+use std::{collections::BTreeMap, fmt::Write, fs, path::PathBuf};
 
 use async_graphql::parser::{
     parse_schema,
     types::{FieldDefinition, InputValueDefinition, TypeKind, TypeSystemDefinition},
 };
+
+use tickiz_command_api::validation::limits::Limit;
 
 /// What clients rely on.
 const CORE: &str = include_str!("core.graphql");
@@ -100,21 +102,29 @@ fn the_committed_sdl_is_the_served_one() {
 }
 
 #[test]
-fn the_committed_table_of_limits_is_the_compiled_one() {
+fn the_committed_tables_of_limits_are_the_compiled_ones() {
     let file = root().join("docs/limits.md");
     let old = fs::read_to_string(&file).unwrap_or_default();
-    let text = with_section(&old, &tickiz_query_api::limits::markdown());
-    blessed("docs/limits.md", &text);
+    let text = with_section(&old, "the door", &tickiz_query_api::limits::markdown());
+    blessed("docs/limits.md", &with_section(&text, "the input", &limits_of_the_input()));
 }
 
-const BEGIN: &str = "<!-- begin: the door, generated from query-api/src/limits.rs -->";
-const END: &str = "<!-- end: the door -->";
+/// The table of the write side's validation.
+fn limits_of_the_input() -> String {
+    let mut text = String::from("\n| what | least | most | of | why |\n|---|---|---|---|---|\n");
+    for limit in tickiz_command_api::validation::limits::TABLE {
+        let Limit { what, least, most, unit, reason } = limit;
+        writeln!(text, "| `{what}` | {least} | {most} | {unit} | {reason} |").expect("a String takes everything");
+    }
+    text
+}
 
-/// The document with its generated part replaced; other parts stay as they are.
-fn with_section(document: &str, section: &str) -> String {
-    match (document.split_once(BEGIN), document.split_once(END)) {
-        (Some((before, _)), Some((_, after))) => format!("{before}{BEGIN}\n{section}\n{END}{after}"),
-        _ => panic!("docs/limits.md has lost the lines {BEGIN} and {END}"),
+/// The document with one generated part replaced; others stay as they are.
+fn with_section(document: &str, name: &str, section: &str) -> String {
+    let (begin, end) = (format!("<!-- begin: {name}, generated -->"), format!("<!-- end: {name} -->"));
+    match (document.split_once(&begin), document.split_once(&end)) {
+        (Some((before, _)), Some((_, after))) => format!("{before}{begin}\n{section}\n{end}{after}"),
+        _ => panic!("docs/limits.md has lost the lines {begin} and {end}"),
     }
 }
 
@@ -129,5 +139,8 @@ fn blessed(path: &str, text: &str) {
         fs::write(&file, text).expect("the file can be written");
     }
     let committed = fs::read_to_string(&file).unwrap_or_default();
-    assert!(committed == text, "{path} is not what the code says: run the tests with TICKIZ_BLESS=1 and look at the difference");
+    assert!(
+        committed == text,
+        "{path} is not what the code says: run the tests with TICKIZ_BLESS=1 and look at the difference"
+    );
 }

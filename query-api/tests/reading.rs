@@ -24,8 +24,17 @@ async fn shows_are_listed_and_drafts_are_their_organisers_own() {
     assert_eq!(house.ask(None, query, json!({"id": "no id"})).await["data"]["event"], Value::Null);
     let page = house.ask(None, "{ events(first: 1) { pageInfo { hasNextPage endCursor } } }", json!({})).await;
     let cursor = page["data"]["events"]["pageInfo"]["endCursor"].clone();
-    let next = house.ask(None, "query($a: String) { events(first: 1, after: $a) { edges { node { title } } pageInfo { hasNextPage } } }", json!({"a": cursor})).await;
-    assert_eq!(next["data"]["events"], json!({"edges": [{"node": {"title": "Đêm nhạc 12"}}], "pageInfo": {"hasNextPage": false}}));
+    let next = house
+        .ask(
+            None,
+            "query($a: String) { events(first: 1, after: $a) { edges { node { title } } pageInfo { hasNextPage } } }",
+            json!({"a": cursor}),
+        )
+        .await;
+    assert_eq!(
+        next["data"]["events"],
+        json!({"edges": [{"node": {"title": "Đêm nhạc 12"}}], "pageInfo": {"hasNextPage": false}})
+    );
     let found = house.ask(None, "{ events(filter: {text: \"dem nhac 12\", near: {latitude: 21, longitude: 105, radiusKm: 200}, availableOnly: true}, orderBy: RELEVANCE) { totalCount } }", json!({})).await;
     assert_eq!(found["data"]["events"]["totalCount"], 1, "{found}");
 }
@@ -39,14 +48,20 @@ async fn a_seat_map_is_a_tree_a_string_and_a_cacheable_plan() {
     assert_eq!(map["statuses"], "BBHFXFFFFF", "{map}");
     assert_eq!(map["version"], 4, "a block, two bookings, one of them confirmed");
     assert_eq!(map["sections"][0]["id"], "stalls");
-    assert_eq!(map["sections"][0]["rows"][1]["seats"][0], json!({"id": "B-1", "number": "1", "category": "Regular", "status": "FREE", "x": 20.0, "y": 20.0}));
+    assert_eq!(
+        map["sections"][0]["rows"][1]["seats"][0],
+        json!({"id": "B-1", "number": "1", "category": "Regular", "status": "FREE", "x": 20.0, "y": 20.0})
+    );
     let hash = map["planHash"].as_str().unwrap();
     let plan = house.get(&format!("/seat-plans/{hash}")).await;
     assert_eq!(plan.status, 200);
     assert_eq!(plan.header("cache-control"), Some("public, max-age=31536000, immutable"));
     assert_eq!(plan.json()["seats"]["id"][0], "A-1");
     let tag = plan.header("etag").unwrap().replace("w/", "W/");
-    assert_eq!(send(house.addr, "GET", &format!("/seat-plans/{hash}"), &[("if-none-match", &tag)], b"").await.status, 304);
+    assert_eq!(
+        send(house.addr, "GET", &format!("/seat-plans/{hash}"), &[("if-none-match", &tag)], b"").await.status,
+        304
+    );
     let packed = send(house.addr, "GET", &format!("/seat-plans/{hash}"), &[("accept-encoding", "gzip")], b"").await;
     assert_eq!(packed.header("content-encoding"), Some("gzip"));
     for wrong in ["0".repeat(64), "x".to_owned(), hash.to_uppercase(), "..%2f..%2fetc%2fpasswd".to_owned()] {
@@ -54,7 +69,10 @@ async fn a_seat_map_is_a_tree_a_string_and_a_cacheable_plan() {
     }
     let floor = house.stage.floor.0.to_string();
     assert_eq!(house.ask(None, query, json!({"id": floor})).await["data"]["seatMap"], Value::Null);
-    assert_eq!(house.ask(None, query, json!({"id": house.stage.draft.0.to_string()})).await["data"]["seatMap"], Value::Null);
+    assert_eq!(
+        house.ask(None, query, json!({"id": house.stage.draft.0.to_string()})).await["data"]["seatMap"],
+        Value::Null
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -103,7 +121,10 @@ async fn the_log_is_the_auditors() {
     let query = "query($after: Position, $type: String, $id: ID, $first: Int) { log(after: $after, streamType: $type, streamId: $id, first: $first) { position streamType streamId sequence type version data actor recordedAt organizerId } }";
     let log = house.ask(Some(AUDITOR_TOKEN), query, json!({"first": 2})).await["data"]["log"].clone();
     assert_eq!(log[0]["position"], "1");
-    assert_eq!((&log[1]["type"], &log[1]["sequence"], &log[1]["data"]), (&json!("EventPublished"), &json!(2), &json!({})));
+    assert_eq!(
+        (&log[1]["type"], &log[1]["sequence"], &log[1]["data"]),
+        (&json!("EventPublished"), &json!(2), &json!({}))
+    );
     assert_eq!(log.as_array().unwrap().len(), 2);
     let id = house.stage.held.0.to_string();
     let log = house.ask(Some(AUDITOR_TOKEN), query, json!({"type": "Booking", "id": id})).await["data"]["log"].clone();
@@ -111,13 +132,18 @@ async fn the_log_is_the_auditors() {
     assert!(log.as_array().unwrap().iter().all(|entry| entry["streamId"] == id));
     assert_eq!(house.ask(Some(AUDITOR_TOKEN), query, json!({"after": "100000"})).await["data"]["log"], json!([]));
     assert_eq!(house.ask(Some(AUDITOR_TOKEN), query, json!({"id": "no id"})).await["data"]["log"], json!([]));
-    for (bearer, code) in [(None, "UNAUTHENTICATED"), (Some(ORGANIZER_TOKEN), "FORBIDDEN"), (Some("wrong"), "UNAUTHENTICATED")] {
+    for (bearer, code) in
+        [(None, "UNAUTHENTICATED"), (Some(ORGANIZER_TOKEN), "FORBIDDEN"), (Some("wrong"), "UNAUTHENTICATED")]
+    {
         let answer = house.ask(bearer, query, json!({})).await;
         assert_eq!(answer["errors"][0]["extensions"]["code"], code);
         assert_eq!(answer["data"], Value::Null);
     }
     let open = house.ask(Some("wrong"), "{ events { totalCount } }", json!({})).await;
-    assert_eq!(open["errors"][0]["extensions"]["code"], "UNAUTHENTICATED", "an unknown bearer shows on open fields too");
+    assert_eq!(
+        open["errors"][0]["extensions"]["code"], "UNAUTHENTICATED",
+        "an unknown bearer shows on open fields too"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -144,7 +170,10 @@ async fn a_mutation_is_handed_over_as_it_came_and_answered_as_folded() {
     assert_eq!(answer["accessToken"], ACCESS_TOKEN);
     assert_eq!(answer["event"]["title"], "Đêm nhạc 11");
     let pay = "mutation { payBooking(input: {bookingId: \"b\", method: SANDBOX, accessToken: \"t\", idempotencyKey: \"k\"}) { status method } }";
-    assert_eq!(house.ask(None, pay, json!({})).await["data"]["payBooking"], json!({"status": "SUCCEEDED", "method": "SANDBOX"}));
+    assert_eq!(
+        house.ask(None, pay, json!({})).await["data"]["payBooking"],
+        json!({"status": "SUCCEEDED", "method": "SANDBOX"})
+    );
     for (bearer, code) in [(None, "UNAUTHENTICATED"), (Some(AUDITOR_TOKEN), "FORBIDDEN")] {
         let answer = house.ask(bearer, "mutation { cancelEvent(id: \"1\", reason: \"r\") { id } }", json!({})).await;
         assert_eq!(answer["errors"][0]["extensions"]["code"], code);
@@ -155,13 +184,18 @@ async fn a_mutation_is_handed_over_as_it_came_and_answered_as_folded() {
 #[tokio::test(flavor = "multi_thread")]
 async fn reasons_of_the_write_side_are_told_and_faults_are_not() {
     let house = House::default().open().await;
-    let publish = |id: &'static str| house.ask(Some(ORGANIZER_TOKEN), "mutation($id: ID!) { publishEvent(id: $id) { id } }", json!({"id": id}));
+    let publish = |id: &'static str| {
+        house.ask(Some(ORGANIZER_TOKEN), "mutation($id: ID!) { publishEvent(id: $id) { id } }", json!({"id": id}))
+    };
     let two = publish("two").await;
     assert_eq!(two["errors"].as_array().unwrap().len(), 2, "{two}");
     assert_eq!(two["errors"][1]["extensions"], json!({"code": "INVALID_INPUT", "path": ["input", "ticketTypes", 0]}));
     assert_eq!(two["errors"][0]["path"], json!(["publishEvent"]));
     assert_eq!(publish("taken").await["errors"][0]["extensions"]["seatIds"], json!(["A-1"]));
-    assert_eq!(publish("overloaded").await["errors"][0]["extensions"], json!({"code": "OVERLOADED", "retryAfterMs": 250}));
+    assert_eq!(
+        publish("overloaded").await["errors"][0]["extensions"],
+        json!({"code": "OVERLOADED", "retryAfterMs": 250})
+    );
     for id in ["internal", "unfit", "panic"] {
         let answer = publish(id).await;
         let error = &answer["errors"][0];
@@ -175,13 +209,20 @@ async fn reasons_of_the_write_side_are_told_and_faults_are_not() {
 async fn min_position_waits_within_its_bound() {
     let house = House::default().open().await;
     let query = "query($p: Position) { events(minPosition: $p) { totalCount } }";
-    assert_eq!(house.ask(None, query, json!({"p": house.stage.head().to_string()})).await["data"]["events"]["totalCount"], 2);
+    assert_eq!(
+        house.ask(None, query, json!({"p": house.stage.head().to_string()})).await["data"]["events"]["totalCount"],
+        2
+    );
     let far = house.ask(None, query, json!({"p": "1000000"})).await;
     assert_eq!(far["errors"][0]["extensions"]["code"], "OVERLOADED", "{far}");
     assert!(far["errors"][0]["extensions"]["retryAfterMs"].is_u64());
     for wrong in ["", "-1", "1.5", "abc", "99999999999999999999", " 1"] {
         let answer = house.ask(None, query, json!({"p": wrong})).await;
-        assert_eq!(answer["errors"][0]["extensions"], json!({"code": "INVALID_INPUT", "path": ["minPosition"]}), "{wrong}");
+        assert_eq!(
+            answer["errors"][0]["extensions"],
+            json!({"code": "INVALID_INPUT", "path": ["minPosition"]}),
+            "{wrong}"
+        );
     }
 }
 
@@ -194,10 +235,16 @@ async fn what_a_filter_cannot_mean_is_told_by_path() {
         (json!({"n": 101}), json!([["first"]])),
         (json!({"n": -1, "o": "RELEVANCE"}), json!([["first"], ["orderBy"]])),
         (json!({"a": "nonsense"}), json!([["after"]])),
-        (json!({"f": {"near": {"latitude": 91, "longitude": -181, "radiusKm": -1}}}), json!([["filter", "near", "latitude"], ["filter", "near", "longitude"], ["filter", "near", "radiusKm"]])),
+        (
+            json!({"f": {"near": {"latitude": 91, "longitude": -181, "radiusKm": -1}}}),
+            json!([["filter", "near", "latitude"], ["filter", "near", "longitude"], ["filter", "near", "radiusKm"]]),
+        ),
         (json!({"f": {"priceMax": {"amount": "10", "currency": "USD"}}}), json!([["filter", "priceMax", "amount"]])),
         (json!({"f": {"priceMax": {"amount": "10", "currency": "usd"}}}), json!([["filter", "priceMax", "currency"]])),
-        (json!({"f": {"startsAfter": "yesterday", "startsBefore": "2027-01-01"}}), json!([["filter", "startsAfter"], ["filter", "startsBefore"]])),
+        (
+            json!({"f": {"startsAfter": "yesterday", "startsBefore": "2027-01-01"}}),
+            json!([["filter", "startsAfter"], ["filter", "startsBefore"]]),
+        ),
         (json!({"f": {"text": "x".repeat(201)}}), json!([["filter", "text"]])),
         (json!({"f": {"text": "\u{0}"}}), json!([["filter", "text"]])),
         (json!({"f": {"city": "\u{1}"}}), json!([["filter", "city"]])),
@@ -208,7 +255,10 @@ async fn what_a_filter_cannot_mean_is_told_by_path() {
         assert_eq!(found, paths, "{variables}");
         assert!(errors.iter().all(|error| error["extensions"]["code"] == "INVALID_INPUT"));
     }
-    assert!(house.ask(None, query, json!({"f": {"text": "  ", "city": "hà nội"}})).await["data"]["events"]["totalCount"] == 2);
+    assert!(
+        house.ask(None, query, json!({"f": {"text": "  ", "city": "hà nội"}})).await["data"]["events"]["totalCount"]
+            == 2
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -225,8 +275,21 @@ async fn probes_keys_metrics_and_the_landing_page_are_there() {
     assert!(metrics.contains(&format!("tickiz_log_head_position {}", house.stage.head())));
     let landing = house.get("/").await;
     assert!(landing.status == 200 && landing.header("x-content-type-options") == Some("nosniff"));
+    let evil = house::http::raw(house.addr, b"GET / HTTP/1.1\r\nconnection: close\r\nhost: <script>\r\n\r\n").await;
+    assert!(!String::from_utf8_lossy(&evil.body).contains("<script>"));
     assert_eq!(house.get("/nowhere").await.status, 404);
-    let preflight = send(house.addr, "OPTIONS", "/graphql", &[("origin", "https://shop.example"), ("access-control-request-method", "POST"), ("access-control-request-headers", "content-type,authorization")], b"").await;
+    let preflight = send(
+        house.addr,
+        "OPTIONS",
+        "/graphql",
+        &[
+            ("origin", "https://shop.example"),
+            ("access-control-request-method", "POST"),
+            ("access-control-request-headers", "content-type,authorization"),
+        ],
+        b"",
+    )
+    .await;
     assert_eq!(preflight.header("access-control-allow-origin"), Some("*"));
     assert!(preflight.header("access-control-allow-credentials").is_none());
 }
@@ -246,7 +309,10 @@ async fn production_says_nothing_of_its_schema() {
 async fn a_mutation_goes_on_when_its_client_has_left_and_is_waited_for() {
     let house = House::default().open().await;
     let body = json!({"query": "mutation { publishEvent(id: \"slow\") { id } }"}).to_string();
-    let request = format!("POST /graphql HTTP/1.1\r\nhost: t\r\ncontent-type: application/json\r\nauthorization: Bearer {ORGANIZER_TOKEN}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+    let request = format!(
+        "POST /graphql HTTP/1.1\r\nhost: t\r\ncontent-type: application/json\r\nauthorization: Bearer {ORGANIZER_TOKEN}\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
     let mut stream = tokio::net::TcpStream::connect(house.addr).await.unwrap();
     tokio::io::AsyncWriteExt::write_all(&mut stream, request.as_bytes()).await.unwrap();
     while house.asked.lock().is_empty() {

@@ -50,7 +50,8 @@ async fn a_connection_that_says_nothing_is_cut() {
 async fn a_head_that_drips_is_cut() {
     let house = impatient().open().await;
     let head = format!("GET / HTTP/1.1\r\nhost: t\r\nx: {}", "y".repeat(10_000));
-    let answer = drip(TcpStream::connect(house.addr).await.unwrap(), head.into_bytes(), Duration::from_millis(20)).await;
+    let answer =
+        drip(TcpStream::connect(house.addr).await.unwrap(), head.into_bytes(), Duration::from_millis(20)).await;
     assert_ne!(answer.status, 200);
 }
 
@@ -67,7 +68,12 @@ async fn a_connection_kept_alive_in_silence_is_cut() {
 async fn a_body_that_drips_is_cut_with_408() {
     let house = impatient().open().await;
     let mut stream = TcpStream::connect(house.addr).await.unwrap();
-    stream.write_all(b"POST /graphql HTTP/1.1\r\nhost: t\r\ncontent-type: application/json\r\ncontent-length: 100000\r\n\r\n").await.unwrap();
+    stream
+        .write_all(
+            b"POST /graphql HTTP/1.1\r\nhost: t\r\ncontent-type: application/json\r\ncontent-length: 100000\r\n\r\n",
+        )
+        .await
+        .unwrap();
     assert_eq!(drip(stream, vec![b' '; 10_000], Duration::from_millis(20)).await.status, 408);
 }
 

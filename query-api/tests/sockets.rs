@@ -79,11 +79,18 @@ async fn seats_come_as_a_snapshot_and_then_as_changes() {
     let first = socket.hear().await;
     assert_eq!((&first["id"], &first["type"]), (&json!("s"), &json!("next")));
     let snapshot = &first["payload"]["data"]["seatAvailability"];
-    assert_eq!((&snapshot["snapshot"], &snapshot["version"], &snapshot["statuses"]), (&json!(true), &json!(4), &json!("BBHFXFFFFF")), "{first}");
+    assert_eq!(
+        (&snapshot["snapshot"], &snapshot["version"], &snapshot["statuses"]),
+        (&json!(true), &json!(4), &json!("BBHFXFFFFF")),
+        "{first}"
+    );
     assert_eq!(snapshot["changes"].as_array().unwrap().len(), 4);
     house.stage.block(3, &["B-1"]).await;
     let change = socket.hear().await["payload"]["data"]["seatAvailability"].clone();
-    assert_eq!(change, json!({"fromVersion": 4, "version": 5, "snapshot": false, "statuses": null, "changes": [{"seatId": "B-1", "status": "BLOCKED"}], "ticketTypes": [{"available": 5}]}));
+    assert_eq!(
+        change,
+        json!({"fromVersion": 4, "version": 5, "snapshot": false, "statuses": null, "changes": [{"seatId": "B-1", "status": "BLOCKED"}], "ticketTypes": [{"available": 5}]})
+    );
     socket.say(json!({"id": "s", "type": "complete"})).await;
     house.stage.block(4, &["B-2"]).await;
     socket.say(json!({"type": "ping", "payload": {"n": 1}})).await;
@@ -104,7 +111,10 @@ async fn who_asked_the_same_gets_a_frame_that_was_encoded_once() {
     house.stage.block(3, &["B-1"]).await;
     for (n, socket) in sockets.iter_mut().enumerate() {
         let frame = socket.hear().await;
-        assert_eq!((&frame["id"], &frame["payload"]["data"]["seatAvailability"]["version"]), (&json!(format!("own-{n}")), &json!(5)));
+        assert_eq!(
+            (&frame["id"], &frame["payload"]["data"]["seatAvailability"]["version"]),
+            (&json!(format!("own-{n}")), &json!(5))
+        );
     }
     let metrics = String::from_utf8(house.get("/metrics").await.body).unwrap();
     assert!(metrics.contains("tickiz_seat_frames_sent_total 10\n"), "{metrics}");
@@ -119,11 +129,18 @@ async fn a_booking_is_followed_by_who_may_see_it() {
     let mut socket = Socket::open(&house, Value::Null).await;
     socket.subscribe("b", query, json!({"id": id, "t": ACCESS_TOKEN})).await;
     let now = socket.hear().await;
-    assert_eq!(now["payload"]["data"]["bookingChanged"], json!({"status": "HELD", "event": {"title": "Đêm nhạc 11"}, "payments": [{"status": "PENDING"}]}), "{now}");
+    assert_eq!(
+        now["payload"]["data"]["bookingChanged"],
+        json!({"status": "HELD", "event": {"title": "Đêm nhạc 11"}, "payments": [{"status": "PENDING"}]}),
+        "{now}"
+    );
     for token in [Value::Null, json!("wrong")] {
         socket.subscribe("x", query, json!({"id": id, "t": token})).await;
         let refused = socket.hear().await;
-        assert_eq!((&refused["type"], &refused["payload"][0]["extensions"]["code"]), (&json!("error"), &json!("NOT_FOUND")));
+        assert_eq!(
+            (&refused["type"], &refused["payload"][0]["extensions"]["code"]),
+            (&json!("error"), &json!("NOT_FOUND"))
+        );
     }
     let mut organizer = Socket::open(&house, json!({"authorization": format!("Bearer {ORGANIZER_TOKEN}")})).await;
     organizer.subscribe("b", query, json!({"id": id})).await;
@@ -135,21 +152,35 @@ async fn queries_and_mutations_go_over_a_socket_too_and_errors_as_they_are() {
     let house = House::default().open().await;
     let mut socket = Socket::open(&house, json!({"authorization": format!("Bearer {ORGANIZER_TOKEN}")})).await;
     socket.subscribe("q", "{ events { totalCount } }", json!({})).await;
-    assert_eq!(socket.hear().await, json!({"id": "q", "type": "next", "payload": {"data": {"events": {"totalCount": 2}}}}));
+    assert_eq!(
+        socket.hear().await,
+        json!({"id": "q", "type": "next", "payload": {"data": {"events": {"totalCount": 2}}}})
+    );
     assert_eq!(socket.hear().await, json!({"id": "q", "type": "complete"}));
     socket.subscribe("q", "mutation { publishEvent(id: \"taken\") { id } }", json!({})).await;
     let next = socket.hear().await;
-    assert_eq!((&next["type"], &next["payload"]["errors"][0]["extensions"]["code"]), (&json!("next"), &json!("SEAT_TAKEN")));
+    assert_eq!(
+        (&next["type"], &next["payload"]["errors"][0]["extensions"]["code"]),
+        (&json!("next"), &json!("SEAT_TAKEN"))
+    );
     assert_eq!(socket.hear().await["type"], "complete");
     for (query, code, path) in [
         ("{ nope }", "INVALID_INPUT", Value::Null),
         ("{ event(id: 1.5) { id } }", "INVALID_INPUT", json!(["id"])),
         ("subscription { seatAvailability(eventId: \"x\") { version } }", "NOT_FOUND", Value::Null),
-        ("subscription { a: seatAvailability(eventId: \"x\") { version } b: seatAvailability(eventId: \"y\") { version } }", "INVALID_INPUT", Value::Null),
+        (
+            "subscription { a: seatAvailability(eventId: \"x\") { version } b: seatAvailability(eventId: \"y\") { version } }",
+            "INVALID_INPUT",
+            Value::Null,
+        ),
     ] {
         socket.subscribe("e", query, json!({})).await;
         let error = socket.hear().await;
-        assert_eq!((&error["type"], &error["payload"][0]["extensions"]["code"]), (&json!("error"), &json!(code)), "{error}");
+        assert_eq!(
+            (&error["type"], &error["payload"][0]["extensions"]["code"]),
+            (&json!("error"), &json!(code)),
+            "{error}"
+        );
         assert_eq!(error["payload"][0]["extensions"]["path"], path);
     }
     let long = format!("subscription {{ seatAvailability(eventId: \"x\") {{ version }} }} #{}", "x".repeat(20_000));
@@ -161,11 +192,19 @@ async fn queries_and_mutations_go_over_a_socket_too_and_errors_as_they_are() {
     let draft = house.stage.draft.0.to_string();
     socket.subscribe("d", SEATS, json!({"id": draft})).await;
     assert_eq!(socket.hear().await["payload"][0]["extensions"]["code"], "NOT_FOUND", "nothing is sold yet");
-    for (authorization, code) in [(format!("Bearer {AUDITOR_TOKEN}"), None), ("Bearer wrong".to_owned(), Some("UNAUTHENTICATED"))] {
+    for (authorization, code) in
+        [(format!("Bearer {AUDITOR_TOKEN}"), None), ("Bearer wrong".to_owned(), Some("UNAUTHENTICATED"))]
+    {
         let mut socket = Socket::open(&house, json!({"authorization": authorization})).await;
         socket.subscribe("l", "{ log(first: 1) { position } }", json!({})).await;
         let answer = socket.hear().await;
-        assert_eq!(answer["payload"]["errors"][0]["extensions"]["code"].as_str().or(answer["payload"][0]["extensions"]["code"].as_str()), code, "{answer}");
+        assert_eq!(
+            answer["payload"]["errors"][0]["extensions"]["code"]
+                .as_str()
+                .or(answer["payload"][0]["extensions"]["code"].as_str()),
+            code,
+            "{answer}"
+        );
     }
 }
 
@@ -190,7 +229,13 @@ async fn every_breach_of_the_protocol_has_its_close_code() {
     same.subscribe("s", SEATS, json!({"id": id})).await;
     assert_eq!(same.closed().await, 4409);
 
-    for bad in [Message::text("nonsense"), Message::text("{\"type\":\"start\"}"), Message::binary(vec![1, 2, 3]), Message::text("[]"), Message::text("{\"type\":\"subscribe\",\"id\":7}")] {
+    for bad in [
+        Message::text("nonsense"),
+        Message::text("{\"type\":\"start\"}"),
+        Message::binary(vec![1, 2, 3]),
+        Message::text("[]"),
+        Message::text("{\"type\":\"subscribe\",\"id\":7}"),
+    ] {
         let mut socket = Socket::open(&house, Value::Null).await;
         socket.0.send(bad).await.unwrap();
         assert_eq!(socket.closed().await, 4400);
@@ -200,9 +245,18 @@ async fn every_breach_of_the_protocol_has_its_close_code() {
     assert_eq!(big.closed().await, 1009);
 
     for headers in [vec![], vec![("sec-websocket-protocol", "graphql-ws")]] {
-        let mut all = vec![("upgrade", "websocket"), ("connection", "upgrade"), ("sec-websocket-version", "13"), ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")];
+        let mut all = vec![
+            ("upgrade", "websocket"),
+            ("connection", "upgrade"),
+            ("sec-websocket-version", "13"),
+            ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+        ];
         all.extend(headers);
-        assert_eq!(send(house.addr, "GET", "/graphql", &all, b"").await.status, 400, "the subprotocol must be asked for");
+        assert_eq!(
+            send(house.addr, "GET", "/graphql", &all, b"").await.status,
+            400,
+            "the subprotocol must be asked for"
+        );
     }
 }
 
@@ -218,7 +272,10 @@ async fn a_socket_carries_so_many_operations_and_no_more() {
     }
     socket.subscribe("one more", SEATS, json!({"id": id})).await;
     let refused = socket.hear().await;
-    assert_eq!((&refused["type"], &refused["payload"][0]["extensions"]["code"]), (&json!("error"), &json!("LIMIT_EXCEEDED")));
+    assert_eq!(
+        (&refused["type"], &refused["payload"][0]["extensions"]["code"]),
+        (&json!("error"), &json!("LIMIT_EXCEEDED"))
+    );
     socket.say(json!({"id": "3", "type": "complete"})).await;
     socket.subscribe("3", SEATS, json!({"id": id})).await;
     assert_eq!(socket.hear().await["type"], "next", "a place that became free can be used");
@@ -232,7 +289,11 @@ async fn a_socket_carries_so_many_operations_and_no_more() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_peer_that_is_gone_is_noticed() {
-    let sockets = SocketLimits { ping_after: Duration::from_millis(50), dead_after: Duration::from_millis(300), ..SocketLimits::default() };
+    let sockets = SocketLimits {
+        ping_after: Duration::from_millis(50),
+        dead_after: Duration::from_millis(300),
+        ..SocketLimits::default()
+    };
     let house = House { sockets, ..House::default() }.open().await;
     let mut alive = Socket::open(&house, Value::Null).await;
     let gone = Socket::open(&house, Value::Null).await;

@@ -69,7 +69,9 @@ pub fn bake(
     let mut baker = Baker { walk: Coercion::new(model), introspection, spread: Vec::new() };
     baker.declare(std::mem::take(&mut operation.variable_definitions), variables);
     for directive in &operation.directives {
-        baker.walk.fault(directive.pos, format!("the directive @{} cannot stand on an operation", directive.node.name.node));
+        baker
+            .walk
+            .fault(directive.pos, format!("the directive @{} cannot stand on an operation", directive.node.name.node));
     }
     let root = model.root(operation.ty);
     baker.selection(root, &mut operation.selection_set.node);
@@ -263,12 +265,14 @@ impl Baker<'_> {
         for directive in directives {
             let (pos, name) = (directive.pos, directive.node.name.node.to_string());
             if name != "include" && name != "skip" {
-                self.walk.fault(pos, format!("there is no directive @{} here; only @include and @skip", excerpt(&name)));
+                self.walk
+                    .fault(pos, format!("there is no directive @{} here; only @include and @skip", excerpt(&name)));
             } else if !seen.insert(name.clone()) {
                 self.walk.fault(pos, format!("the directive @{name} stands twice"));
             } else {
                 let given = std::mem::take(&mut directive.node.arguments);
-                directive.node.arguments = self.arguments(&format!("@{name}"), std::slice::from_ref(&condition), given, pos);
+                directive.node.arguments =
+                    self.arguments(&format!("@{name}"), std::slice::from_ref(&condition), given, pos);
             }
         }
     }

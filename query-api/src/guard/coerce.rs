@@ -140,16 +140,14 @@ impl<'m> Coercion<'m> {
     }
 
     fn null(&mut self, ty: &Type, pos: Pos) -> Came {
-        if ty.nullable { Came::Value(Value::Null) } else { self.fault(pos, format!("null cannot stand here: {}", wanted(ty))) }
+        if ty.nullable {
+            Came::Value(Value::Null)
+        } else {
+            self.fault(pos, format!("null cannot stand here: {}", wanted(ty)))
+        }
     }
 
-    fn list<T>(
-        &mut self,
-        items: Vec<T>,
-        inner: &Type,
-        pos: Pos,
-        mut each: impl FnMut(&mut Self, T) -> Came,
-    ) -> Came {
+    fn list<T>(&mut self, items: Vec<T>, inner: &Type, pos: Pos, mut each: impl FnMut(&mut Self, T) -> Came) -> Came {
         let (mut values, mut whole) = (Vec::new(), true);
         for (index, item) in items.into_iter().enumerate() {
             self.path.push(PathSegment::Index(index));
@@ -184,7 +182,8 @@ impl<'m> Coercion<'m> {
                     self.fault(pos, message)
                 }
                 Value::String(text) => {
-                    let message = format!("{name} is written without quotation marks in a document; {text:?} is a string");
+                    let message =
+                        format!("{name} is written without quotation marks in a document; {text:?} is a string");
                     self.fault(pos, excerpt_message(&message))
                 }
                 other => self.fault(pos, format!("a value of {name} is wanted, not {}", kind_of(&other))),
@@ -309,7 +308,9 @@ impl<'m> Coercion<'m> {
             Value::String(text) => Json::String(text),
             Value::Boolean(flag) => Json::Bool(flag),
             Value::Enum(name) => Json::String(name.to_string()),
-            Value::List(items) => Json::Array(items.into_iter().map(|item| self.plain(item, pos)).collect::<Option<_>>()?),
+            Value::List(items) => {
+                Json::Array(items.into_iter().map(|item| self.plain(item, pos)).collect::<Option<_>>()?)
+            }
             Value::Object(fields) => {
                 let fields = fields.into_iter().map(|(key, value)| Some((key.to_string(), self.plain(value, pos)?)));
                 Json::Object(fields.collect::<Option<_>>()?)
@@ -427,7 +428,9 @@ fn scalar_wanted(name: &str) -> String {
         "Boolean" => "true or false is wanted".to_owned(),
         "String" => "a string is wanted".to_owned(),
         "ID" => "an id, as a string, is wanted".to_owned(),
-        "Decimal" => "a decimal number as a string is wanted, such as \"450000\" for VND or \"50.00\" for USD".to_owned(),
+        "Decimal" => {
+            "a decimal number as a string is wanted, such as \"450000\" for VND or \"50.00\" for USD".to_owned()
+        }
         "DateTime" => "an RFC 3339 instant as a string is wanted, such as \"2027-05-01T12:30:00Z\"".to_owned(),
         "LocalDateTime" => "a local date and time as a string is wanted, such as \"2027-05-01T19:30:00\"".to_owned(),
         "Position" => "a position as a string is wanted, as an answer gave it".to_owned(),

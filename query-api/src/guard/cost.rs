@@ -88,9 +88,8 @@ impl<'a> Costs<'a> {
             Value::Number(number) => number.as_u64(),
             _ => None,
         });
-        let inner = self.model.field(object, name).map_or(0, |def| {
-            self.selection(def.gives(), &field.selection_set.node)
-        });
+        let inner =
+            self.model.field(object, name).map_or(0, |def| self.selection(def.gives(), &field.selection_set.node));
         own.saturating_add(inner.saturating_mul(first.unwrap_or(usual).max(1)))
     }
 }

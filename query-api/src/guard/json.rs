@@ -32,9 +32,8 @@ pub fn parse(bytes: &[u8]) -> Result<Value, Fault> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = Strict { state: &mut state, depth: 0 }.deserialize(&mut deserializer);
     let value = value.and_then(|value| deserializer.end().map(|()| value));
-    value.map_err(|error| {
-        state.fault.take().unwrap_or_else(|| Fault::invalid(format!("the body is not JSON: {error}")))
-    })
+    value
+        .map_err(|error| state.fault.take().unwrap_or_else(|| Fault::invalid(format!("the body is not JSON: {error}"))))
 }
 
 /// Reads a request.
@@ -102,7 +101,9 @@ struct Strict<'a> {
 impl Strict<'_> {
     fn deeper<E: de::Error>(&mut self) -> Result<usize, E> {
         if self.depth == MAX_JSON_NESTING {
-            return Err(self.state.stop(Fault::limit(format!("the JSON is nested deeper than {MAX_JSON_NESTING} levels"))));
+            return Err(self
+                .state
+                .stop(Fault::limit(format!("the JSON is nested deeper than {MAX_JSON_NESTING} levels"))));
         }
         Ok(self.depth + 1)
     }
@@ -181,7 +182,9 @@ mod tests {
 
     #[test]
     fn a_request_is_read_as_the_specification_says() {
-        let request = parse_request(br#"{"query":"{a}","operationName":null,"variables":null,"extensions":{},"more":1}"#).unwrap();
+        let request =
+            parse_request(br#"{"query":"{a}","operationName":null,"variables":null,"extensions":{},"more":1}"#)
+                .unwrap();
         assert_eq!(request, RawRequest { query: "{a}".to_owned(), operation_name: None, variables: Map::new() });
         let request = parse_request(br#"{"query":"q","operationName":"A","variables":{"x":[1,{"y":null}]}}"#).unwrap();
         assert_eq!(request.operation_name.as_deref(), Some("A"));
@@ -202,9 +205,17 @@ mod tests {
         assert_eq!(path(br#"{"query":"a","variables":[1]}"#), r#"["variables"]"#);
         assert_eq!(path(br#"{"query":"a","operationName":{}}"#), r#"["operationName"]"#);
         assert_eq!(path(br#"{"query":"a","extensions":[]}"#), r#"["extensions"]"#);
-        for bytes in
-            [&b"[]"[..], b"\"x\"", b"null", b"", b"{", b"NONSENSE", b"{\"query\":\"\xff\"}", b"{\"query\":\"a\"} x", b"{\"query\":\"\\ud800\"}"]
-        {
+        for bytes in [
+            &b"[]"[..],
+            b"\"x\"",
+            b"null",
+            b"",
+            b"{",
+            b"NONSENSE",
+            b"{\"query\":\"\xff\"}",
+            b"{\"query\":\"a\"} x",
+            b"{\"query\":\"\\ud800\"}",
+        ] {
             assert_eq!(path(bytes), "null");
         }
     }

@@ -254,8 +254,7 @@ impl<'a> Lexer<'a> {
         };
         if self.byte(0) == Some(b'{') {
             let closed = self.rest().bytes().take(10).position(|b| b == b'}');
-            let character =
-                hex(closed.and_then(|end| self.rest().get(1..end))).and_then(char::from_u32);
+            let character = hex(closed.and_then(|end| self.rest().get(1..end))).and_then(char::from_u32);
             let (Some(end), Some(character)) = (closed, character) else { return self.fault(WRONG) };
             self.at += end + 1;
             return Ok(character);
@@ -308,8 +307,11 @@ fn dedent(raw: &str) -> String {
     let blank = |line: &str| indent_of(line) == line.len();
     let lines: Vec<&str> = unified.split('\n').collect();
     let common = lines.iter().skip(1).filter(|line| !blank(line)).map(|line| indent_of(line)).min().unwrap_or(0);
-    let cut: Vec<&str> =
-        lines.iter().enumerate().map(|(i, line)| if i == 0 { line } else { line.get(common..).unwrap_or("") }).collect();
+    let cut: Vec<&str> = lines
+        .iter()
+        .enumerate()
+        .map(|(i, line)| if i == 0 { line } else { line.get(common..).unwrap_or("") })
+        .collect();
     let first = cut.iter().position(|line| !blank(line)).unwrap_or(cut.len());
     let last = cut.iter().rposition(|line| !blank(line)).map_or(first, |i| i + 1);
     cut[first..last].join("\n")
@@ -345,9 +347,32 @@ mod tests {
     #[test]
     fn what_is_no_word_is_refused_and_never_panics() {
         for source in [
-            "\"\\uD83D\"", "\"\\uD83D\\u0041\"", "\"\\uDE00\"", "\"\\u{110000}\"", "\"\\u{}\"", "\"\\u12\"", "\"\\x\"", "\"open",
-            "\"a\nb\"", "\"\"\"open", "\"\u{0}\"", "\u{0}", "{a}\u{0}", "..", "01", "-", "1.", "1e", "1a", "1.2.3", "😀", "%", "\"\\",
-            "\"\\u{12345678901}\"", "\"\\uD83D\\u", "\"\"\"\u{1}\"\"\"",
+            "\"\\uD83D\"",
+            "\"\\uD83D\\u0041\"",
+            "\"\\uDE00\"",
+            "\"\\u{110000}\"",
+            "\"\\u{}\"",
+            "\"\\u12\"",
+            "\"\\x\"",
+            "\"open",
+            "\"a\nb\"",
+            "\"\"\"open",
+            "\"\u{0}\"",
+            "\u{0}",
+            "{a}\u{0}",
+            "..",
+            "01",
+            "-",
+            "1.",
+            "1e",
+            "1a",
+            "1.2.3",
+            "😀",
+            "%",
+            "\"\\",
+            "\"\\u{12345678901}\"",
+            "\"\\uD83D\\u",
+            "\"\"\"\u{1}\"\"\"",
         ] {
             assert!(words(source).is_err(), "{source:?}");
         }

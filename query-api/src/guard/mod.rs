@@ -17,8 +17,8 @@ mod shape;
 #[cfg(test)]
 mod tests;
 
-use async_graphql::parser::types::{DocumentOperations, ExecutableDocument, OperationDefinition};
 use async_graphql::Positioned;
+use async_graphql::parser::types::{DocumentOperations, ExecutableDocument, OperationDefinition};
 
 pub use bake::Baked;
 pub use coerce::JsonStore;

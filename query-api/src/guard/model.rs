@@ -8,7 +8,8 @@ use async_graphql::{
     parser::{
         parse_schema,
         types::{
-            BaseType, FieldDefinition, InputValueDefinition, OperationType, ServiceDocument, Type, TypeKind, TypeSystemDefinition,
+            BaseType, FieldDefinition, InputValueDefinition, OperationType, ServiceDocument, Type, TypeKind,
+            TypeSystemDefinition,
         },
     },
 };

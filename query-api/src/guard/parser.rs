@@ -32,7 +32,10 @@ type Parsed<T> = Result<T, Fault>;
 /// in an argument.
 pub fn parse(source: &str) -> Parsed<ExecutableDocument> {
     if source.len() > MAX_DOCUMENT_BYTES {
-        return Err(Fault::limit(format!("the document has {} bytes; at most {MAX_DOCUMENT_BYTES} are allowed", source.len())));
+        return Err(Fault::limit(format!(
+            "the document has {} bytes; at most {MAX_DOCUMENT_BYTES} are allowed",
+            source.len()
+        )));
     }
     let mut parser = Parser {
         lexer: Lexer::new(source),
@@ -68,9 +71,10 @@ impl<'a> Parser<'a> {
 
     /// Takes the word that is looked at, and looks at the next.
     fn advance(&mut self) -> Parsed<(Token<'a>, Pos)> {
-        let next = self.lexer.next().map_err(|fault| {
-            Fault::invalid(format!("syntax: {}", fault.message)).at(fault.pos).on(&self.path)
-        })?;
+        let next = self
+            .lexer
+            .next()
+            .map_err(|fault| Fault::invalid(format!("syntax: {}", fault.message)).at(fault.pos).on(&self.path))?;
         self.tokens += 1;
         if self.tokens > MAX_DOCUMENT_TOKENS {
             return Err(Fault::limit(format!("the document has more than {MAX_DOCUMENT_TOKENS} words")).at(self.pos));
@@ -140,7 +144,9 @@ impl<'a> Parser<'a> {
                     match name {
                         Some(name) => {
                             if named.insert(name.node.clone(), operation).is_some() {
-                                return Err(Fault::invalid(format!("there are two operations {:?}", name.node)).at(name.pos));
+                                return Err(
+                                    Fault::invalid(format!("there are two operations {:?}", name.node)).at(name.pos)
+                                );
                             }
                         }
                         None if anonymous.is_none() => anonymous = Some(operation),
@@ -169,7 +175,10 @@ impl<'a> Parser<'a> {
             _ => {
                 let selection_set = self.selection_set()?;
                 let (variable_definitions, directives) = (Vec::new(), Vec::new());
-                return Ok((None, OperationDefinition { ty: OperationType::Query, variable_definitions, directives, selection_set }));
+                return Ok((
+                    None,
+                    OperationDefinition { ty: OperationType::Query, variable_definitions, directives, selection_set },
+                ));
             }
         };
         self.advance()?;
@@ -276,8 +285,11 @@ impl<'a> Parser<'a> {
         let (alias, name) = if self.skip(b':')? { (Some(first), self.name("a field")?) } else { (None, first) };
         let arguments = self.arguments()?;
         let directives = self.directives()?;
-        let selection_set =
-            if self.looks_at(b'{') { self.selection_set()? } else { Positioned::new(SelectionSet::default(), self.pos) };
+        let selection_set = if self.looks_at(b'{') {
+            self.selection_set()?
+        } else {
+            Positioned::new(SelectionSet::default(), self.pos)
+        };
         Ok(Field { alias, name, arguments, directives, selection_set })
     }
 

@@ -73,7 +73,10 @@ fn a_variable_that_was_not_given_leaves_the_default_in_its_place() {
         events(first: $first, orderBy: $order, after: $after) { totalCount } }";
     assert_eq!(arguments(&admit(query, json!({})).unwrap()), "");
     assert_eq!(arguments(&admit(query, json!({"first": null, "after": null})).unwrap()), "after: null");
-    assert_eq!(arguments(&admit(query, json!({"first": 5, "order": "PRICE", "more": 1})).unwrap()), "orderBy: PRICE, first: 5");
+    assert_eq!(
+        arguments(&admit(query, json!({"first": 5, "order": "PRICE", "more": 1})).unwrap()),
+        "orderBy: PRICE, first: 5"
+    );
     let query = "query($first: Int = 7) { events(first: $first) { totalCount } }";
     assert_eq!(arguments(&admit(query, json!({})).unwrap()), "first: 7");
     assert_eq!(arguments(&admit(query, json!({"first": 3.0})).unwrap()), "first: 3");
@@ -87,7 +90,10 @@ fn lists_and_ids_are_coerced_as_the_specification_says() {
     let baked = admit(query, json!({"s": ["A", 2], "b": false})).unwrap();
     assert_eq!(arguments(&baked), "eventId: \"e\", seatIds: [\"A\", \"2\"], blocked: false");
     let query = "mutation($s: ID!) { blockSeats(eventId: \"e\", seatIds: [$s, \"B\"], blocked: true) { id } }";
-    assert_eq!(arguments(&admit(query, json!({"s": "A"})).unwrap()), "eventId: \"e\", seatIds: [\"A\", \"B\"], blocked: true");
+    assert_eq!(
+        arguments(&admit(query, json!({"s": "A"})).unwrap()),
+        "eventId: \"e\", seatIds: [\"A\", \"B\"], blocked: true"
+    );
 }
 
 #[test]
@@ -102,7 +108,10 @@ fn json_is_put_aside_and_found_again() {
     let mut variables = with("/seatingPlan", json!([1]));
     variables["x"] = json!("y");
     let mut baked = admit(query, variables).unwrap();
-    assert_eq!((baked.json.take(0), baked.json.take(0), baked.json.take(0)), (Some(json!([1])), Some(json!([1])), None));
+    assert_eq!(
+        (baked.json.take(0), baked.json.take(0), baked.json.take(0)),
+        (Some(json!([1])), Some(json!([1])), None)
+    );
     assert_eq!(baked.json.take(1), Some(json!({"a": [1, "X", "y"]})));
 }
 
@@ -143,7 +152,10 @@ fn a_wrong_literal_has_its_path() {
         ("input: {bookingId: \"b\", method: CASH, idempotencyKey: \"k\"}", r#"["input","method"]"#),
         ("input: {bookingId: \"b\", method: \"SANDBOX\", idempotencyKey: \"k\"}", r#"["input","method"]"#),
         ("input: {bookingId: true, method: SANDBOX, idempotencyKey: \"k\"}", r#"["input","bookingId"]"#),
-        ("input: {bookingId: \"b\", bookingId: \"c\", method: SANDBOX, idempotencyKey: \"k\"}", r#"["input","bookingId"]"#),
+        (
+            "input: {bookingId: \"b\", bookingId: \"c\", method: SANDBOX, idempotencyKey: \"k\"}",
+            r#"["input","bookingId"]"#,
+        ),
         ("input: {bookingId: \"b\", method: , idempotencyKey: \"k\"}", r#"["input"]"#),
         ("input: {bookingId: \"b\", method: SANDBOX, idempotencyKey: }", r#"["input","idempotencyKey"]"#),
         ("input: {bookingId: \"\\ud800\", method: SANDBOX, idempotencyKey: \"k\"}", r#"["input","bookingId"]"#),
@@ -208,21 +220,63 @@ fn variables_are_used_as_declared() {
 #[test]
 fn documents_that_the_schema_does_not_know_are_refused() {
     for query in [
-        "", " ", "# only a comment", "{", "}", "{}", "{ }", "query", "query {", "{ event }", "{ event(id: \"1\") }",
-        "{ event(id: \"1\") { } }", "{ event(id: \"1\") { id { x } } }", "{ nope }", "{ event(id: \"1\") { nope } }",
-        "subscription { nope }", "mutation { nope }", "type Query { a: Int }", "{ a } { b }", "query A { __typename } query A { __typename }",
-        "{ __typename } query B { __typename }", "fragment F on Query { __typename }", "{ ...F }", "{ ...F } fragment F on Event { id }",
-        "{ ...F } fragment F on Nope { id }", "{ ...F } fragment F on Query { ...F }",
-        "{ ...A } fragment A on Query { ...B } fragment B on Query { ...A }", "{ __typename } fragment F on Query { __typename }",
-        "{ ... on Event { id } }", "{ __typename @nope }", "{ __typename @include }", "{ __typename @include(if: 1) }",
-        "{ __typename @include(if: true) @include(if: true) }", "query @include(if: true) { __typename }",
-        "{ event(id: \"1\")) { id } }", "{ event((id: \"1\") { id } }", "{ event() { id } }", "{ event(id: ) { id } }",
-        "query($x) { __typename }", "query($x: ) { __typename }", "query() { __typename }", "query($x: [Int) { __typename }",
-        "{ __typename \u{0} }", "{ __typename } \u{7f}", "{ \u{201c}event\u{201d} }", "{ events(filter: {near: {latitude: 1}}) { totalCount } }",
+        "",
+        " ",
+        "# only a comment",
+        "{",
+        "}",
+        "{}",
+        "{ }",
+        "query",
+        "query {",
+        "{ event }",
+        "{ event(id: \"1\") }",
+        "{ event(id: \"1\") { } }",
+        "{ event(id: \"1\") { id { x } } }",
+        "{ nope }",
+        "{ event(id: \"1\") { nope } }",
+        "subscription { nope }",
+        "mutation { nope }",
+        "type Query { a: Int }",
+        "{ a } { b }",
+        "query A { __typename } query A { __typename }",
+        "{ __typename } query B { __typename }",
+        "fragment F on Query { __typename }",
+        "{ ...F }",
+        "{ ...F } fragment F on Event { id }",
+        "{ ...F } fragment F on Nope { id }",
+        "{ ...F } fragment F on Query { ...F }",
+        "{ ...A } fragment A on Query { ...B } fragment B on Query { ...A }",
+        "{ __typename } fragment F on Query { __typename }",
+        "{ ... on Event { id } }",
+        "{ __typename @nope }",
+        "{ __typename @include }",
+        "{ __typename @include(if: 1) }",
+        "{ __typename @include(if: true) @include(if: true) }",
+        "query @include(if: true) { __typename }",
+        "{ event(id: \"1\")) { id } }",
+        "{ event((id: \"1\") { id } }",
+        "{ event() { id } }",
+        "{ event(id: ) { id } }",
+        "query($x) { __typename }",
+        "query($x: ) { __typename }",
+        "query() { __typename }",
+        "query($x: [Int) { __typename }",
+        "{ __typename \u{0} }",
+        "{ __typename } \u{7f}",
+        "{ \u{201c}event\u{201d} }",
+        "{ events(filter: {near: {latitude: 1}}) { totalCount } }",
         "subscription { seatAvailability(eventId: \"1\") { version } bookingChanged(id: \"1\") { id } }",
         "subscription { ...S } fragment S on Subscription { a: seatAvailability(eventId: \"1\") { version } b: seatAvailability(eventId: \"1\") { version } }",
-        "{ event(id: \"1\") { ...F } } fragment F on Query { __typename }", "{ __schema { types { nope } } }", "{ __type { name } }",
-        "mutation { createEvent { id } }", "{ a: b: event(id: \"1\") { id } }", "{ event(id: \"1\") { id } } garbage", "null", "[]", "query Q { ...on }",
+        "{ event(id: \"1\") { ...F } } fragment F on Query { __typename }",
+        "{ __schema { types { nope } } }",
+        "{ __type { name } }",
+        "mutation { createEvent { id } }",
+        "{ a: b: event(id: \"1\") { id } }",
+        "{ event(id: \"1\") { id } } garbage",
+        "null",
+        "[]",
+        "query Q { ...on }",
     ] {
         for (code, _) in faults(query, json!({})) {
             assert_eq!(code, ErrorCode::InvalidInput, "{query}");
@@ -252,7 +306,8 @@ fn the_operation_is_the_one_that_is_named() {
 fn what_is_too_much_is_over_a_limit() {
     let aliases = |count: usize| (0..count).map(|i| format!("a{i}: __typename ")).collect::<String>();
     let deep = |depth: usize| format!("{}{}", "{ __schema { types { fields { type ".repeat(depth), "}".repeat(depth));
-    let doubling: String = (0..60).map(|i| format!("fragment F{i} on Query {{ ...F{} ...F{} }} ", i + 1, i + 1)).collect();
+    let doubling: String =
+        (0..60).map(|i| format!("fragment F{i} on Query {{ ...F{} ...F{} }} ", i + 1, i + 1)).collect();
     for query in [
         format!("{{ {} }}", aliases(MAX_ALIASES as usize + 1)),
         format!("{{ {} }}", "__typename ".repeat(MAX_ROOT_FIELDS as usize + 1)),
@@ -270,12 +325,23 @@ fn what_is_too_much_is_over_a_limit() {
         format!("{{ {} }}", "__typename ".repeat(MAX_DOCUMENT_TOKENS)),
         format!("{{ {} }}", "... { ".repeat(1_000)),
         (0..=MAX_OPERATIONS_IN_DOCUMENT).map(|i| format!("query Q{i} {{ __typename }} ")).collect(),
-        format!("{{ __typename }} {}", (0..=MAX_FRAGMENTS).map(|i| format!("fragment F{i} on Query {{ __typename }} ")).collect::<String>()),
+        format!(
+            "{{ __typename }} {}",
+            (0..=MAX_FRAGMENTS).map(|i| format!("fragment F{i} on Query {{ __typename }} ")).collect::<String>()
+        ),
         format!("query({}) {{ __typename }}", (0..=MAX_VARIABLES).map(|i| format!("$v{i}: Int ")).collect::<String>()),
         "{ log(first: 1000) { position recordedAt organizerId streamType streamId sequence type version data actor \
           position recordedAt organizerId streamType streamId sequence type version data actor \
-          position recordedAt organizerId streamType streamId sequence type version data actor } }".to_owned(),
-        format!("{{ {} }}", (0..20).map(|i| format!("a{i}: seatMap(eventId: \"1\") {{ sections {{ rows {{ seats {{ id number x y }} }} }} }} ")).collect::<String>()),
+          position recordedAt organizerId streamType streamId sequence type version data actor } }"
+            .to_owned(),
+        format!(
+            "{{ {} }}",
+            (0..20)
+                .map(|i| format!(
+                    "a{i}: seatMap(eventId: \"1\") {{ sections {{ rows {{ seats {{ id number x y }} }} }} }} "
+                ))
+                .collect::<String>()
+        ),
     ] {
         let codes: Vec<_> = faults(&query, json!({})).into_iter().map(|(code, _)| code).collect();
         assert_eq!(codes, [ErrorCode::LimitExceeded], "{}", &query[..query.len().min(120)]);

@@ -10,10 +10,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{
-    limits::{BODY_BUDGET_BYTES, MAX_BODY_BYTES},
-    server::TooSlow,
-};
+use crate::{limits::BODY_BUDGET_BYTES, server::TooSlow};
 
 /// What is counted against the budget at once. The first of each body is free: as many as there are connections fit anyway.
 const UNIT_BYTES: usize = 64 * 1024;
@@ -37,7 +34,7 @@ pub struct HeldBody {
 /// Why a body was not read.
 #[derive(Debug, PartialEq, Eq)]
 pub enum BodyFault {
-    /// Over [`MAX_BODY_BYTES`].
+    /// Over the limit that was given.
     TooLarge,
     /// The client was too slow.
     TooSlow,
@@ -53,10 +50,10 @@ impl BodyBudget {
         Self(Arc::new(Semaphore::new(BODY_BUDGET_BYTES / UNIT_BYTES)))
     }
 
-    /// Reads a body.
-    pub async fn read(&self, headers: &HeaderMap, mut body: Body) -> Result<HeldBody, BodyFault> {
+    /// Reads a body of at most that many bytes.
+    pub async fn read(&self, headers: &HeaderMap, mut body: Body, most: usize) -> Result<HeldBody, BodyFault> {
         let announced = headers.get("content-length").and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-        if announced.is_some_and(|bytes| bytes > MAX_BODY_BYTES as u64) {
+        if announced.is_some_and(|bytes| bytes > most as u64) {
             // Who asked first has sent nothing yet.
             if !headers.contains_key("expect") {
                 discard(body).await;
@@ -65,9 +62,10 @@ impl BodyBudget {
         }
         let (mut bytes, mut held) = (BytesMut::new(), Vec::new());
         while let Some(frame) = body.frame().await {
-            let frame = frame.map_err(|error| if is_too_slow(&error) { BodyFault::TooSlow } else { BodyFault::Broken })?;
+            let frame =
+                frame.map_err(|error| if is_too_slow(&error) { BodyFault::TooSlow } else { BodyFault::Broken })?;
             let Ok(data) = frame.into_data() else { continue };
-            if bytes.len() + data.len() > MAX_BODY_BYTES {
+            if bytes.len() + data.len() > most {
                 drop((bytes, held));
                 discard(body).await;
                 return Err(BodyFault::TooLarge);

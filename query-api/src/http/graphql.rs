@@ -6,19 +6,19 @@ use axum::{
     http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
-use tickiz_contract::{ErrorCode, Refusal};
+use tickiz_contract::{Caller, ErrorCode, Refusal};
 use uuid::Uuid;
 
 use super::{
-    body::BodyFault,
-    negotiate::{ResponseType, is_json},
     Web,
+    body::{BodyFault, HeldBody},
+    negotiate::{ResponseType, is_json},
 };
 use crate::{
     answer::Reply,
-    engine::Sender,
+    engine::{Admitted, Sender},
     guard::{Fault, json},
-    limits::{MAX_BODY_BYTES, RETRY_AFTER_MS},
+    limits::{LARGE_BODY_BYTES, MAX_BODY_BYTES, MAX_SMALL_BODY_BYTES, RETRY_AFTER_MS},
     server::ConnectionPlace,
     ws,
 };
@@ -50,25 +50,52 @@ async fn post(web: &Web, parts: &Parts, body: Body) -> Response {
         let message = "the request's body must be JSON: Content-Type: application/json, in UTF-8, not compressed";
         return closing(plain(StatusCode::UNSUPPORTED_MEDIA_TYPE, Refusal::new(ErrorCode::InvalidInput, message)));
     }
-    let held = match web.bodies.read(&parts.headers, body).await {
-        Ok(held) => held,
-        Err(fault) => return closing(without_body(&fault)),
-    };
     let sender = sender(web, &parts.headers);
     let response_type = ResponseType::of(&parts.headers);
-    let request = match json::parse_request(&held.bytes) {
-        Ok(request) => request,
-        // Not a GraphQL request at all: that is 400 with either type.
-        Err(fault) => {
-            let reply = web.engine.refuse(vec![fault], sender.trace);
-            return respond(StatusCode::BAD_REQUEST, response_type, reply, sender.trace);
+    let most = match sender.caller {
+        Ok(Caller::Organizer { .. }) => MAX_BODY_BYTES,
+        Ok(Caller::Anonymous | Caller::Auditor) | Err(_) => MAX_SMALL_BODY_BYTES,
+    };
+    let held = match web.bodies.read(&parts.headers, body, most).await {
+        Ok(held) => held,
+        Err(fault) => return closing(without_body(&fault, most)),
+    };
+    let trace = sender.trace;
+    let (status, reply) = match admit(web, held, sender).await {
+        Ok(admitted) => {
+            let reply = web.engine.execute(admitted).await;
+            (response_type.status(reply.executed), reply)
         }
+        Err(Refused::NoRequest(reply)) => (StatusCode::BAD_REQUEST, reply),
+        Err(Refused::Request(reply)) => (response_type.status(reply.executed), reply),
     };
-    let reply = match web.engine.admit(request, &sender) {
-        Ok(admitted) => web.engine.execute(admitted).await,
-        Err(reply) => reply,
+    respond(status, response_type, reply, trace)
+}
+
+/// Why an operation is not executed.
+enum Refused {
+    /// What came is no GraphQL request at all: that is 400 with either type.
+    NoRequest(Reply),
+    /// The request is refused.
+    Request(Reply),
+}
+
+/// Reads a request and has it admitted. Its share of the budget goes back when it has been read.
+async fn admit(web: &Web, held: HeldBody, sender: Sender) -> Result<Admitted, Refused> {
+    let (engine, trace) = (web.engine.clone(), sender.trace);
+    let large = held.bytes.len() >= LARGE_BODY_BYTES;
+    let read = move || {
+        let request = json::parse_request(&held.bytes)
+            .map_err(|fault| Refused::NoRequest(engine.refuse(vec![fault], sender.trace)))?;
+        engine.admit(request, &sender).map_err(Refused::Request)
     };
-    respond(response_type.status(reply.executed), response_type, reply, sender.trace)
+    if !large {
+        return read();
+    }
+    tokio::task::spawn_blocking(read).await.unwrap_or_else(|error| {
+        tracing::error!(trace.id = %trace, %error, "a body could not be read");
+        Err(Refused::Request(Reply::turned_away(Refusal::internal(), trace)))
+    })
 }
 
 /// Who sends, by the headers of a request.
@@ -90,7 +117,8 @@ fn sender(web: &Web, headers: &HeaderMap) -> Sender {
 
 /// `00-<32 hex>-<16 hex>-<2 hex>` of W3C Trace Context, section 3.2.
 fn is_traceparent(text: &str) -> bool {
-    let mut parts = text.split('-').map(|part| (part.len(), part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))));
+    let mut parts =
+        text.split('-').map(|part| (part.len(), part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))));
     [2, 32, 16, 2].into_iter().all(|len| parts.next() == Some((len, true))) && parts.next().is_none()
 }
 
@@ -105,10 +133,10 @@ fn respond(status: StatusCode, response_type: ResponseType, reply: Reply, trace:
     response
 }
 
-fn without_body(fault: &BodyFault) -> Response {
+fn without_body(fault: &BodyFault, most: usize) -> Response {
     match fault {
         BodyFault::TooLarge => {
-            let message = format!("the body is larger than {MAX_BODY_BYTES} bytes");
+            let message = format!("the body is larger than {most} bytes");
             plain(StatusCode::PAYLOAD_TOO_LARGE, Refusal::new(ErrorCode::LimitExceeded, message))
         }
         BodyFault::TooSlow => {

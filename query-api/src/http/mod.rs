@@ -68,7 +68,12 @@ pub fn router(web: Web) -> Router {
     let cors = CorsLayer::new()
         .allow_origin(Any)
         .allow_methods([Method::GET, Method::POST])
-        .allow_headers([header::CONTENT_TYPE, header::AUTHORIZATION, header::ACCEPT, HeaderName::from_static("traceparent")])
+        .allow_headers([
+            header::CONTENT_TYPE,
+            header::AUTHORIZATION,
+            header::ACCEPT,
+            HeaderName::from_static("traceparent"),
+        ])
         .expose_headers([HeaderName::from_static("x-request-id")])
         .max_age(PREFLIGHT_FOR);
     Router::new()
@@ -81,7 +86,10 @@ pub fn router(web: Web) -> Router {
         .route("/healthz", get(resources::healthz))
         .route("/readyz", get(resources::readyz))
         .route("/metrics", get(resources::metrics))
-        .layer(SetResponseHeaderLayer::if_not_present(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")))
+        .layer(SetResponseHeaderLayer::if_not_present(
+            header::X_CONTENT_TYPE_OPTIONS,
+            HeaderValue::from_static("nosniff"),
+        ))
         .layer(SetResponseHeaderLayer::if_not_present(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")))
         .layer(SetResponseHeaderLayer::if_not_present(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")))
         .with_state(web)

@@ -87,7 +87,15 @@ mod tests {
     fn the_client_gets_the_response_type_that_it_prefers() {
         let of = |accept: &str| ResponseType::of(&headers(header::ACCEPT, accept));
         assert_eq!(ResponseType::of(&HeaderMap::new()), ResponseType::Json);
-        for accept in ["*/*", "application/json", "application/*", "text/html", "", "application/graphql-response+json;q=0", ";;q=x"] {
+        for accept in [
+            "*/*",
+            "application/json",
+            "application/*",
+            "text/html",
+            "",
+            "application/graphql-response+json;q=0",
+            ";;q=x",
+        ] {
             assert_eq!(of(accept), ResponseType::Json, "{accept}");
         }
         for accept in [
@@ -104,8 +112,17 @@ mod tests {
     #[test]
     fn only_json_in_utf_8_is_read() {
         let is = |value: &str| is_json(&headers(header::CONTENT_TYPE, value));
-        assert!(is("application/json") && is("Application/JSON; charset=UTF-8") && is("application/json;charset=\"utf-8\""));
-        for value in ["text/plain", "application/graphql", "multipart/form-data; boundary=x", "application/json; charset=utf-16", "", "json"] {
+        assert!(
+            is("application/json") && is("Application/JSON; charset=UTF-8") && is("application/json;charset=\"utf-8\"")
+        );
+        for value in [
+            "text/plain",
+            "application/graphql",
+            "multipart/form-data; boundary=x",
+            "application/json; charset=utf-16",
+            "",
+            "json",
+        ] {
             assert!(!is(value), "{value}");
         }
         assert!(!is_json(&HeaderMap::new()));

@@ -91,7 +91,16 @@ pub async fn seat_plan(State(web): State<Web>, Path(hash): Path<String>, headers
 }
 
 /// `GET /`: what runs here.
-pub async fn landing() -> Response {
-    let policy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-    ([(header::CONTENT_SECURITY_POLICY, policy)], Html(include_str!("landing.html"))).into_response()
+pub async fn landing(headers: HeaderMap) -> Response {
+    let policy =
+        "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+    let page = include_str!("landing.html").replace("{host}", host(&headers));
+    ([(header::CONTENT_SECURITY_POLICY, policy)], Html(page)).into_response()
+}
+
+/// The address as the visitor wrote it, where it is nothing but one; it goes into a page.
+fn host(headers: &HeaderMap) -> &str {
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    host.filter(|host| !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b".:-[]".contains(&b)))
+        .unwrap_or("localhost:8080")
 }

@@ -76,7 +76,9 @@ impl Booking {
         let app = app_of(ctx);
         if app.freshness.reach(&app.reads, self.position).await? {
             loader.clear();
-            return load().await?.ok_or_else(|| Fault::new(format!("the show of booking {} is missing", self.id)).into());
+            return load()
+                .await?
+                .ok_or_else(|| Fault::new(format!("the show of booking {} is missing", self.id)).into());
         }
         Err(Refusal::overloaded(RETRY_AFTER_MS).into())
     }
@@ -146,7 +148,9 @@ impl Ticket {
             return Ok(None);
         }
         let ticket_id = self.line().ticket_id;
-        let Some(issued) = purchase.tickets.iter().find(|issued| issued.ticket_id == ticket_id) else { return Ok(None) };
+        let Some(issued) = purchase.tickets.iter().find(|issued| issued.ticket_id == ticket_id) else {
+            return Ok(None);
+        };
         let code = payload_of(issued).and_then(|payload| app.signer.sign(&payload).map_err(Fault::new));
         code.map(Some).map_err(|fault| Fault::new(format!("ticket {ticket_id} cannot be signed: {fault}")).into())
     }

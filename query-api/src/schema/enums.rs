@@ -4,7 +4,6 @@ use async_graphql::Enum;
 use tickiz_domain::{booking, event};
 use tickiz_read_models as read;
 
-
 #[derive(Enum, Clone, Copy, PartialEq, Eq)]
 #[graphql(remote = "event::EventCategory")]
 pub enum EventCategory {

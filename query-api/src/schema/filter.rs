@@ -34,7 +34,11 @@ pub fn query(
         read::Cursor::parse(text, order).map_err(|error| faults.note(&["after"], error.to_string())).ok()
     });
     let first = u32::try_from(first).unwrap_or_default();
-    if faults.0.is_empty() { Ok(read::EventQuery { filter, order, first, after, now }) } else { Err(Refusals(faults.0)) }
+    if faults.0.is_empty() {
+        Ok(read::EventQuery { filter, order, first, after, now })
+    } else {
+        Err(Refusals(faults.0))
+    }
 }
 
 struct Faults(Vec<Refusal>);

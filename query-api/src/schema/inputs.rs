@@ -252,8 +252,14 @@ impl From<UpdateEventInput> for ask::UpdateEvent {
 
 impl From<PlaceBookingInput> for ask::PlaceBooking {
     fn from(input: PlaceBookingInput) -> Self {
-        let seat = |s: SeatSelection| ask::SeatSelection { seat_id: s.seat_id.0, ticket_type_id: s.ticket_type_id.map(|id| id.0) };
-        let ticket = |t: TicketSelection| ask::TicketSelection { ticket_type_id: t.ticket_type_id.0, quantity: t.quantity.into() };
+        let seat = |s: SeatSelection| ask::SeatSelection {
+            seat_id: s.seat_id.0,
+            ticket_type_id: s.ticket_type_id.map(|id| id.0),
+        };
+        let ticket = |t: TicketSelection| ask::TicketSelection {
+            ticket_type_id: t.ticket_type_id.0,
+            quantity: t.quantity.into(),
+        };
         Self {
             event_id: input.event_id.0,
             seats: input.seats.unwrap_or_default().into_iter().map(seat).collect(),

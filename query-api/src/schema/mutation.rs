@@ -37,13 +37,8 @@ async fn execute(ctx: &Context<'_>, action: Action<'_>, request: Request) -> Out
     let answer = answer?;
     match &answer {
         Answer::Event(event) => app.freshness.show_changed(event.id.0, event.position).await,
-        Answer::Booking(booking) => {
-            app.freshness.booking_changed(booking.id.0, booking.purchase.event_id.0, booking.position).await;
-        }
-        Answer::Payment(payment) => {
-            let booking = &payment.booking;
-            app.freshness.booking_changed(booking.id.0, booking.purchase.event_id.0, booking.position).await;
-        }
+        Answer::Booking(booking) => app.freshness.booking_changed(booking.id.0, booking.position).await,
+        Answer::Payment(payment) => app.freshness.booking_changed(payment.booking.id.0, payment.booking.position).await,
     }
     Ok(answer)
 }
@@ -136,7 +131,11 @@ impl Mutation {
         organize(ctx, Request::BlockSeats(BlockSeats { event_id: event_id.0, seat_ids, blocked })).await
     }
 
-    async fn place_booking(&self, ctx: &Context<'_>, input: PlaceBookingInput) -> Result<Booking, async_graphql::Error> {
+    async fn place_booking(
+        &self,
+        ctx: &Context<'_>,
+        input: PlaceBookingInput,
+    ) -> Result<Booking, async_graphql::Error> {
         book(ctx, Request::PlaceBooking(input.into())).await
     }
 
@@ -151,7 +150,11 @@ impl Mutation {
         }
     }
 
-    async fn cancel_booking(&self, ctx: &Context<'_>, input: CancelBookingInput) -> Result<Booking, async_graphql::Error> {
+    async fn cancel_booking(
+        &self,
+        ctx: &Context<'_>,
+        input: CancelBookingInput,
+    ) -> Result<Booking, async_graphql::Error> {
         book(ctx, Request::CancelBooking(input.into())).await
     }
 }

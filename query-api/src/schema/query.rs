@@ -58,7 +58,12 @@ async fn seat_map(ctx: &Context<'_>, id: &str, min_position: Option<Position>) -
     Ok(seats.filter(|seats| !seats.plan_hash.is_empty()).map(|seats| SeatMap { event_id, seats }))
 }
 
-async fn booking(ctx: &Context<'_>, id: &str, token: Option<&str>, min_position: Option<Position>) -> Answered<Booking> {
+async fn booking(
+    ctx: &Context<'_>,
+    id: &str,
+    token: Option<&str>,
+    min_position: Option<Position>,
+) -> Answered<Booking> {
     at_least(ctx, min_position).await?;
     Ok(visible_booking(app_of(ctx), caller_of(ctx), id, token).await?.into())
 }

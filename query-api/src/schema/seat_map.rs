@@ -43,7 +43,8 @@ impl SeatMap {
     /// For small houses and simple clients; a big house is read by planHash and statuses.
     async fn sections(&self, ctx: &Context<'_>) -> Result<Vec<SeatSection>, Failure> {
         let plan = app_of(ctx).reads.plan(&self.seats.plan_hash).await?;
-        let plan = plan.ok_or_else(|| Fault::new(format!("the plan {} of {} is missing", self.seats.plan_hash, self.event_id)))?;
+        let plan = plan
+            .ok_or_else(|| Fault::new(format!("the plan {} of {} is missing", self.seats.plan_hash, self.event_id)))?;
         let sections = plan.sections().len();
         let house = Arc::new(House { plan, statuses: self.seats.statuses.clone() });
         Ok((0..sections).map(|index| SeatSection { house: Arc::clone(&house), index }).collect())
@@ -69,7 +70,11 @@ impl SeatSection {
         &self.house.plan.sections()[self.index].name
     }
     async fn rows(&self) -> Vec<SeatRow> {
-        self.house.plan.section_rows(self.index).map(|index| SeatRow { house: Arc::clone(&self.house), index }).collect()
+        self.house
+            .plan
+            .section_rows(self.index)
+            .map(|index| SeatRow { house: Arc::clone(&self.house), index })
+            .collect()
     }
 }
 

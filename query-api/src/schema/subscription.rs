@@ -11,7 +11,13 @@ use tickiz_contract::{Caller, Refusal};
 use tickiz_domain::ids::EventId;
 use tickiz_projections::live::{SeatFrame, SeatStream};
 
-use super::{app_of, booking::Booking, caller_of, query::{visible_booking, visible_show}, seat_map::SeatAvailability};
+use super::{
+    app_of,
+    booking::Booking,
+    caller_of,
+    query::{visible_booking, visible_show},
+    seat_map::SeatAvailability,
+};
 use crate::app::{Answered, App, Failure};
 
 /// A frame that is encoded for a whole group of subscribers; see [`crate::live`]. Where a request carries one, `seatAvailability`

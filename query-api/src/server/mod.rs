@@ -7,12 +7,7 @@
 mod stall;
 mod timed_body;
 
-use std::{
-    convert::Infallible,
-    io,
-    sync::Arc,
-    time::Duration,
-};
+use std::{convert::Infallible, io, sync::Arc, time::Duration};
 
 use axum::{Router, body::Body};
 use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
@@ -27,13 +22,14 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
 
 use self::{stall::StallGuard, timed_body::TimedBody};
-pub use timed_body::TooSlow;
 use crate::{
     limits::{
-        BODY_GRACE, DRAIN_TIMEOUT, HEAD_TIMEOUT, MAX_CONNECTIONS, MAX_HEAD_BYTES, MAX_HEADERS, MIN_BODY_RATE, WRITE_TIMEOUT,
+        BODY_GRACE, DRAIN_TIMEOUT, HEAD_TIMEOUT, MAX_CONNECTIONS, MAX_HEAD_BYTES, MAX_HEADERS, MIN_BODY_RATE,
+        WRITE_TIMEOUT,
     },
     metrics::{Counted, Metrics},
 };
+pub use timed_body::TooSlow;
 
 /// What a connection may buffer; the smallest that hyper takes a whole head into.
 const CONNECTION_BUFFER_BYTES: usize = 2 * MAX_HEAD_BYTES;
@@ -43,7 +39,8 @@ const EXHAUSTED_REST: Duration = Duration::from_millis(50);
 const TURN_AWAY_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// What a peer is told who comes when there are too many.
-const TOO_MANY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+const TOO_MANY: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
 
 /// The limits of connections. The default is what [`crate::limits`] says; tests take shorter times.
 #[derive(Clone, Copy, Debug)]
@@ -106,7 +103,8 @@ pub async fn serve(
         };
         match Arc::clone(&places).try_acquire_owned() {
             Ok(place) => {
-                let connection = connection(stream, router.clone(), limits, Arc::clone(&metrics), place, shutdown.clone());
+                let connection =
+                    connection(stream, router.clone(), limits, Arc::clone(&metrics), place, shutdown.clone());
                 connections.spawn(connection);
             }
             Err(_) => {
@@ -163,6 +161,8 @@ async fn connection(
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())
+        // A client may say that it has no more to send and still wait for the answer.
+        .half_close(true)
         .header_read_timeout(limits.head_timeout)
         .max_headers(MAX_HEADERS)
         .max_header_size(MAX_HEAD_BYTES)

@@ -8,14 +8,7 @@
 mod operation;
 mod protocol;
 
-use std::{
-    collections::HashMap,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use axum::{
     extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade},
@@ -27,16 +20,16 @@ use futures::{
     SinkExt, StreamExt,
     stream::{SplitSink, SplitStream},
 };
+use tickiz_contract::{ErrorCode, Refusal};
 use tokio::{
     sync::mpsc,
     task::{AbortHandle, Id, JoinSet},
     time::{Instant, MissedTickBehavior, interval, sleep_until, timeout},
 };
-use tickiz_contract::{ErrorCode, Refusal};
 use uuid::Uuid;
 
 use self::{
-    operation::{Operation, wanted},
+    operation::{Fate, Operation},
     protocol::{ACK, ClientMessage, Closing, SUBPROTOCOL, envelope, pong},
 };
 use crate::{
@@ -44,7 +37,8 @@ use crate::{
     engine::Sender,
     http::Web,
     limits::{
-        DEAD_AFTER, INIT_TIMEOUT, MAX_FRAME_BYTES, MAX_QUEUED_MESSAGES, MAX_REFUSED_OPERATIONS, MAX_SUBSCRIPTIONS, PING_AFTER,
+        DEAD_AFTER, INIT_TIMEOUT, MAX_FRAME_BYTES, MAX_QUEUED_MESSAGES, MAX_REFUSED_OPERATIONS, MAX_SUBSCRIPTIONS,
+        PING_AFTER,
     },
     metrics::Counted,
     server::ConnectionPlace,
@@ -82,7 +76,7 @@ impl Default for SocketLimits {
 /// What is to be written.
 pub enum Outgoing {
     /// A message, unless its operation is over.
-    Text { text: String, over: Option<Arc<AtomicBool>> },
+    Text { text: String, of: Option<Arc<Fate>> },
     /// A question whether the peer is there.
     Ping,
 }
@@ -115,7 +109,7 @@ struct Session {
     /// Operations over the limit.
     refused: usize,
     /// The operations under way, by the client's names for them.
-    active: HashMap<String, (Arc<AtomicBool>, AbortHandle)>,
+    active: HashMap<String, (Arc<Fate>, AbortHandle)>,
     names: HashMap<Id, String>,
     operations: JoinSet<()>,
 }
@@ -206,7 +200,7 @@ impl Session {
             Message::Ping(_) | Message::Pong(_) => return Ok(true),
             Message::Close(_) => return Ok(false),
         };
-        let say = |text: String| async move { queue.send(Outgoing::Text { text, over: None }).await.is_ok() };
+        let say = |text: String| async move { queue.send(Outgoing::Text { text, of: None }).await.is_ok() };
         match ClientMessage::parse(&text)? {
             ClientMessage::Init { .. } if self.initialised => Err(Closing::SecondInit),
             ClientMessage::Init { authorization } => {
@@ -219,18 +213,24 @@ impl Session {
             ClientMessage::Ping(payload) => Ok(say(pong(payload)).await),
             ClientMessage::Pong => Ok(true),
             ClientMessage::Subscribe { .. } if !self.initialised => Err(Closing::Unauthorized),
-            ClientMessage::Subscribe { id, .. } if self.active.contains_key(&id) => Err(Closing::DuplicateId(id)),
-            ClientMessage::Subscribe { id, .. } if self.active.len() >= self.web.socket_limits.max_subscriptions => {
+            ClientMessage::Subscribe { id, .. } if self.active.get(&id).is_some_and(|(fate, _)| !fate.ended()) => {
+                Err(Closing::DuplicateId(id))
+            }
+            ClientMessage::Subscribe { id, .. } if self.is_full() => {
                 self.refused += 1;
-                if self.refused > MAX_REFUSED_OPERATIONS { Err(Closing::TooManyOperations) } else { Ok(say(self.too_many(&id)).await) }
+                if self.refused > MAX_REFUSED_OPERATIONS {
+                    Err(Closing::TooManyOperations)
+                } else {
+                    Ok(say(self.too_many(&id)).await)
+                }
             }
             ClientMessage::Subscribe { id, payload } => {
                 self.start(id, payload, queue.clone());
                 Ok(true)
             }
             ClientMessage::Complete { id } => {
-                if let Some((over, handle)) = self.active.remove(&id) {
-                    over.store(true, Ordering::Release);
+                if let Some((fate, handle)) = self.active.remove(&id) {
+                    fate.give_up();
                     handle.abort();
                 }
                 Ok(true)
@@ -238,27 +238,38 @@ impl Session {
         }
     }
 
+    /// Whether there is room for no operation more. Those whose end is only not noticed yet take none.
+    fn is_full(&mut self) -> bool {
+        let most = self.web.socket_limits.max_subscriptions;
+        if self.active.len() >= most {
+            self.active.retain(|_, (fate, _)| !fate.ended());
+        }
+        self.active.len() >= most
+    }
+
     fn too_many(&self, id: &str) -> String {
         let most = self.web.socket_limits.max_subscriptions;
-        let refusal = Refusal::new(ErrorCode::LimitExceeded, format!("a WebSocket carries at most {most} operations at once"));
+        let refusal =
+            Refusal::new(ErrorCode::LimitExceeded, format!("a WebSocket carries at most {most} operations at once"));
         let reply = Reply::turned_away(refusal, self.sender.trace);
-        let errors = serde_json::to_string(&reply.errors).expect("errors have no fallible Serialize, so JSON cannot fail");
+        let errors =
+            serde_json::to_string(&reply.errors).expect("errors have no fallible Serialize, so JSON cannot fail");
         envelope("error", id, Some(&errors))
     }
 
     fn start(&mut self, id: String, payload: serde_json::Value, queue: mpsc::Sender<Outgoing>) {
-        let over = Arc::new(AtomicBool::new(false));
+        let fate = Arc::new(Fate::default());
         let operation = Operation {
             web: self.web.clone(),
             // Each operation is a request of its own in the program's log.
             sender: Sender { trace: Uuid::now_v7(), ..self.sender.clone() },
             id: id.as_str().into(),
-            over: Arc::clone(&over),
+            fate: Arc::clone(&fate),
             queue,
         };
         let handle = self.operations.spawn(operation.run(payload));
         self.names.insert(handle.id(), id.clone());
-        self.active.insert(id, (over, handle));
+        self.active.insert(id, (fate, handle));
     }
 }
 
@@ -266,7 +277,7 @@ impl Session {
 async fn write(sink: &mut SplitSink<WebSocket, Message>, mut outgoing: mpsc::Receiver<Outgoing>) {
     while let Some(message) = outgoing.recv().await {
         let message = match message {
-            Outgoing::Text { over, .. } if !wanted(over.as_deref()) => continue,
+            Outgoing::Text { of: Some(fate), .. } if !fate.wanted() => continue,
             Outgoing::Text { text, .. } => Message::Text(text.into()),
             Outgoing::Ping => Message::Ping(Bytes::new()),
         };

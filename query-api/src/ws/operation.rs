@@ -23,14 +23,39 @@ use crate::{
     schema::subscription,
 };
 
+/// What an operation and its socket tell each other.
+#[derive(Debug, Default)]
+pub struct Fate {
+    /// Set once the client wants nothing more of it, so that what is queued is not sent under a name that is used anew.
+    over: AtomicBool,
+    /// Set before its last message is queued: whoever has read that may use the name anew.
+    ended: AtomicBool,
+}
+
+impl Fate {
+    /// The client wants nothing more.
+    pub fn give_up(&self) {
+        self.over.store(true, Ordering::Release);
+    }
+
+    /// Whether what it has to say is still wanted.
+    pub fn wanted(&self) -> bool {
+        !self.over.load(Ordering::Acquire)
+    }
+
+    /// Whether its last message is on its way.
+    pub fn ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
+    }
+}
+
 /// An operation that runs.
 pub struct Operation {
     pub web: Web,
     pub sender: Sender,
     /// The client's name for it.
     pub id: Arc<str>,
-    /// Set once the client wants nothing more of it, so that what is queued is not sent under a name that is used anew.
-    pub over: Arc<AtomicBool>,
+    pub fate: Arc<Fate>,
     pub queue: mpsc::Sender<Outgoing>,
 }
 
@@ -45,8 +70,14 @@ impl Operation {
     }
 
     async fn send(&self, kind: &str, payload: Option<&str>) -> Result<(), Gone> {
-        let outgoing = Outgoing::Text { text: envelope(kind, &self.id, payload), over: Some(Arc::clone(&self.over)) };
+        let outgoing = Outgoing::Text { text: envelope(kind, &self.id, payload), of: Some(Arc::clone(&self.fate)) };
         self.queue.send(outgoing).await.map_err(|_| Gone)
+    }
+
+    /// The operation ends with this message.
+    async fn end(&self, kind: &str, payload: Option<&str>) -> Result<(), Gone> {
+        self.fate.ended.store(true, Ordering::Release);
+        self.send(kind, payload).await
     }
 
     async fn next(&self, body: &[u8]) -> Result<(), Gone> {
@@ -55,8 +86,9 @@ impl Operation {
 
     /// The operation ends with errors instead of answers.
     async fn error(&self, reply: &Reply) -> Result<(), Gone> {
-        let errors = serde_json::to_string(&reply.errors).expect("errors have no fallible Serialize, so JSON cannot fail");
-        self.send("error", Some(&errors)).await
+        let errors =
+            serde_json::to_string(&reply.errors).expect("errors have no fallible Serialize, so JSON cannot fail");
+        self.end("error", Some(&errors)).await
     }
 
     async fn execute(&self, payload: serde_json::Value) -> Result<(), Gone> {
@@ -76,7 +108,7 @@ impl Operation {
                 return self.error(&reply).await;
             }
             self.next(&reply.body).await?;
-            return self.send("complete", None).await;
+            return self.end("complete", None).await;
         }
         let _counted = Counted::new(&engine.app.metrics.subscriptions);
         if admitted.baked.roots == ["seatAvailability"] {
@@ -113,7 +145,7 @@ impl Operation {
             let text = group.encode(&frame).await;
             self.send("next", Some(&text)).await?;
         }
-        self.send("complete", None).await
+        self.end("complete", None).await
     }
 
     async fn not_opened(&self, failure: Failure, roots: &[String]) -> Result<(), Gone> {
@@ -148,11 +180,6 @@ impl Operation {
             first = false;
             self.next(&reply.body).await?;
         }
-        self.send("complete", None).await
+        self.end("complete", None).await
     }
-}
-
-/// Whether a message's operation is still wanted.
-pub fn wanted(over: Option<&AtomicBool>) -> bool {
-    !over.is_some_and(|over| over.load(Ordering::Acquire))
 }

@@ -161,10 +161,21 @@ mod tests {
     #[test]
     fn what_is_no_message_closes_with_4400() {
         for text in [
-            "", "x", "[]", "1", "{}", r#"{"type":1}"#, r#"{"type":"start","id":"1"}"#, r#"{"type":"subscribe","id":"1"}"#,
-            r#"{"type":"subscribe","id":1,"payload":{}}"#, r#"{"type":"subscribe","id":"","payload":{}}"#,
-            r#"{"type":"subscribe","payload":{}}"#, r#"{"type":"complete"}"#, r#"{"type":"connection_init","payload":"x"}"#,
-            r#"{"type":"connection_init","payload":{"authorization":1}}"#, r#"{"type":"ping","payload":1}"#,
+            "",
+            "x",
+            "[]",
+            "1",
+            "{}",
+            r#"{"type":1}"#,
+            r#"{"type":"start","id":"1"}"#,
+            r#"{"type":"subscribe","id":"1"}"#,
+            r#"{"type":"subscribe","id":1,"payload":{}}"#,
+            r#"{"type":"subscribe","id":"","payload":{}}"#,
+            r#"{"type":"subscribe","payload":{}}"#,
+            r#"{"type":"complete"}"#,
+            r#"{"type":"connection_init","payload":"x"}"#,
+            r#"{"type":"connection_init","payload":{"authorization":1}}"#,
+            r#"{"type":"ping","payload":1}"#,
             r#"{"type":"ping","type":"ping"}"#,
         ] {
             let closing = ClientMessage::parse(text).unwrap_err();

@@ -69,7 +69,8 @@ impl House {
         let shutdown = CancellationToken::new();
         let mut tasks = JoinSet::new();
         let source = Arc::new(log.clone());
-        let projector = ProjectorService::new(reads.clone(), source.clone(), source.clone(), ProjectorOptions::default());
+        let projector =
+            ProjectorService::new(reads.clone(), source.clone(), source.clone(), ProjectorOptions::default());
         let live = LiveService::open(reads.clone(), source.clone(), source, LiveOptions::default()).await.unwrap();
         let feeds = live.feeds();
         let stop = shutdown.clone();
@@ -144,9 +145,10 @@ impl Commands for ByTheBook {
                 _ => event(&stage.seated),
             },
             Request::CreateEvent(_) => event(&stage.unseen),
-            Request::UpdateEvent(_) | Request::PostponeEvent(_) | Request::CancelEvent { .. } | Request::BlockSeats(_) => {
-                event(&stage.seated)
-            }
+            Request::UpdateEvent(_)
+            | Request::PostponeEvent(_)
+            | Request::CancelEvent { .. }
+            | Request::BlockSeats(_) => event(&stage.seated),
             Request::PlaceBooking(_) => Ok(Answer::Booking(Box::new(booking(true)))),
             Request::CancelBooking(_) => Ok(Answer::Booking(Box::new(booking(false)))),
             Request::PayBooking(_) => {

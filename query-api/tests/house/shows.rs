@@ -6,8 +6,14 @@ use chrono::{DateTime, Duration, Utc};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use tickiz_domain::{
-    booking::{Booking, BookingConfirmed, BookingDomainEvent, BookingPlaced, IssuedTicket, Line, PaymentCreated, PaymentMethod, PaymentPending, PaymentSucceeded, Purchase, TicketNumber},
-    event::{CategorySeats, Event, EventCategory, EventCreated, EventDomainEvent, EventPublished, PlanSummary, Quota, SeatsBlocked, Show, TicketType, Venue, VenueTime},
+    booking::{
+        Booking, BookingConfirmed, BookingDomainEvent, BookingPlaced, IssuedTicket, Line, PaymentCreated,
+        PaymentMethod, PaymentPending, PaymentSucceeded, Purchase, TicketNumber,
+    },
+    event::{
+        CategorySeats, Event, EventCategory, EventCreated, EventDomainEvent, EventPublished, PlanSummary, Quota,
+        SeatsBlocked, Show, TicketType, Venue, VenueTime,
+    },
     ids::{BookingId, EventId, PaymentId, PersonId, PersonMark, QuotaId, SeatId, TicketId, TicketTypeId},
     money::{Currency, Money},
     sealed::Sealed,
@@ -71,7 +77,14 @@ fn created(number: u32, plan: Option<&SeatingPlan>) -> EventCreated {
         time_zone: "Asia/Ho_Chi_Minh".into(),
         starts_at: venue_time(Utc::now() + Duration::days(i64::from(number))),
         ends_at: None,
-        venue: Venue { name: "Hall".into(), address: None, city: "Hà Nội".into(), country: "VN".into(), latitude: Some(21.0), longitude: Some(105.8) },
+        venue: Venue {
+            name: "Hall".into(),
+            address: None,
+            city: "Hà Nội".into(),
+            country: "VN".into(),
+            latitude: Some(21.0),
+            longitude: Some(105.8),
+        },
         currency: Currency::VND,
         ticket_types: vec![TicketType {
             id: TicketTypeId(Uuid::from_u128(u128::from(number) << 8 | 2)),
@@ -109,7 +122,17 @@ impl Stage {
             plan,
             log,
         };
-        stage.append(stage.seated.0.0, 0, &[EventDomainEvent::from(created(11, Some(&stage.plan))), EventPublished {}.into(), SeatsBlocked { seat_ids: vec![SeatId("A-5".into())] }.into()]).await;
+        stage
+            .append(
+                stage.seated.0.0,
+                0,
+                &[
+                    EventDomainEvent::from(created(11, Some(&stage.plan))),
+                    EventPublished {}.into(),
+                    SeatsBlocked { seat_ids: vec![SeatId("A-5".into())] }.into(),
+                ],
+            )
+            .await;
         stage.append(stage.floor.0.0, 0, &[EventDomainEvent::from(created(12, None)), EventPublished {}.into()]).await;
         stage.append(stage.draft.0.0, 0, &[EventDomainEvent::from(created(13, None))]).await;
         let mut show = Event(Some(stage.seated.1.clone()));
@@ -157,13 +180,34 @@ impl Stage {
         let payment_id = PaymentId(Uuid::from_u128(id.0.as_u128() << 8 | 3));
         let mut events: Vec<BookingDomainEvent> = vec![
             placed.clone().into(),
-            PaymentCreated { payment_id, method: PaymentMethod::Sandbox, amount: placed.total, return_url: None, pay_until: placed.hold_expires_at }.into(),
-            PaymentPending { payment_id, gateway_reference: "g".into(), redirect_url: Some("http://pay.example/1".into()) }.into(),
+            PaymentCreated {
+                payment_id,
+                method: PaymentMethod::Sandbox,
+                amount: placed.total,
+                return_url: None,
+                pay_until: placed.hold_expires_at,
+            }
+            .into(),
+            PaymentPending {
+                payment_id,
+                gateway_reference: "g".into(),
+                redirect_url: Some("http://pay.example/1".into()),
+            }
+            .into(),
         ];
         if paid {
             let issue = |line: &Line| IssuedTicket {
-                ticket_id: line.ticket_id, ticket_type_id: line.ticket_type_id, seat_id: line.seat_id.clone(), kid: 1, event_number: 11,
-                number: TicketNumber(u64::MAX), admission_class: 1, revision: 0, flags: 0, not_before: 0, expires: u32::MAX,
+                ticket_id: line.ticket_id,
+                ticket_type_id: line.ticket_type_id,
+                seat_id: line.seat_id.clone(),
+                kid: 1,
+                event_number: 11,
+                number: TicketNumber(u64::MAX),
+                admission_class: 1,
+                revision: 0,
+                flags: 0,
+                not_before: 0,
+                expires: u32::MAX,
             };
             let tickets = placed.lines.iter().map(issue).collect();
             events.push(PaymentSucceeded { payment_id, gateway_reference: "g".into(), amount: placed.total }.into());
