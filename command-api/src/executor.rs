@@ -35,8 +35,8 @@ use uuid::Uuid;
 use crate::{ids::Ids, refusals::internal};
 
 /// How often one command is decided. Every conflict means that somebody else's command succeeded, so more is needed only where
-/// very many change one aggregate in the same moment.
-pub const MAX_ATTEMPTS: u32 = 24;
+/// very many change one aggregate, or want one row of seats, in the same moment.
+pub const MAX_ATTEMPTS: u32 = 40;
 /// The longest wait before the second attempt; it doubles with each, up to [`MAX_BACKOFF`].
 const FIRST_BACKOFF: Duration = Duration::from_millis(2);
 /// The longest wait before any attempt: about what a batch of the log takes on a slow disk.

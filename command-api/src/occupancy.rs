@@ -33,6 +33,10 @@ struct House {
     picked: HashSet<usize>,
     /// When the claims were asked for that `taken` comes from, by the store's clock.
     read_at: Option<DateTime<Utc>>,
+    /// How many readings were begun. What was begun before somebody asks may not have seen what he asks about.
+    begun: u64,
+    /// The number of the reading that `taken` comes from.
+    read: u64,
 }
 
 /// A show's house, and who reads its claims at the moment: of many who need a reading, one reads.
@@ -136,12 +140,19 @@ impl Occupancy {
     /// [`PickError::SoldOut`] only by claims that were read for this very pick.
     pub async fn pick(&self, wanted: &Wanted<'_>) -> Result<Picked, PickError> {
         let entry = self.entry(wanted.show);
-        let mut is_read = self.refresh(&entry, wanted, self.log.now() - MAX_AGE).await?;
+        let oldest = self.log.now() - MAX_AGE;
+        let mut is_read = entry.house.lock().read_at.is_none_or(|at| at < oldest);
+        if is_read {
+            self.refresh(&entry, wanted).await?;
+        }
         for _ in 0..MAX_WAITS {
             match look(&entry.house, wanted) {
                 Look::Picked(seats) => return Ok(Picked { entry, seats }),
                 Look::Few(left) if is_read => return Err(PickError::SoldOut { left }),
-                Look::Few(_) => is_read = self.refresh(&entry, wanted, self.log.now()).await?,
+                Look::Few(_) => {
+                    self.refresh(&entry, wanted).await?;
+                    is_read = true;
+                }
                 Look::Wait => {
                     tokio::time::sleep(WAIT).await;
                     is_read = false;
@@ -156,16 +167,18 @@ impl Occupancy {
         self.entry(show).house.lock().read_at = None;
     }
 
-    /// Reads the claims unless they were read since `since`. Whether this call, or one that it waited for, read them.
-    async fn refresh(&self, entry: &Entry, wanted: &Wanted<'_>, since: DateTime<Utc>) -> Result<bool, StoreError> {
-        let is_recent = || entry.house.lock().read_at.is_some_and(|at| at >= since);
-        if is_recent() {
-            return Ok(false);
-        }
+    /// Reads the claims, or waits for somebody else's reading that begins from now on.
+    async fn refresh(&self, entry: &Entry, wanted: &Wanted<'_>) -> Result<(), StoreError> {
+        let begun_before = entry.house.lock().begun;
         let _reading = entry.reading.lock().await;
-        if is_recent() {
-            return Ok(true);
-        }
+        let number = {
+            let mut house = entry.house.lock();
+            if house.read > begun_before {
+                return Ok(());
+            }
+            house.begun += 1;
+            house.begun
+        };
         let asked_at = self.log.now();
         let prefix = format!("seat/{}/", wanted.show);
         let claims = self.log.claims_with_prefix(&prefix).await?;
@@ -174,7 +187,8 @@ impl Occupancy {
         let mut house = entry.house.lock();
         house.taken = taken;
         house.read_at = Some(asked_at);
-        Ok(true)
+        house.read = number;
+        Ok(())
     }
 }
 

@@ -31,9 +31,9 @@ use crate::{
     validation::booking::{BestSeats, Order, Selection, check_order, select},
 };
 
-/// How often other seats are picked when picked ones turn out to be taken. Only other processes can take them in between, and
-/// each time these are fewer.
-const MAX_REPICKS: u32 = 10;
+/// How often other seats are picked when picked ones turn out to be taken. Only other processes, and buyers who choose their
+/// seats themselves, can take them in between; each time somebody got them, so that fewer are left to collide with.
+const MAX_REPICKS: u32 = 32;
 /// What a caller is told to wait when it does not become clear which seats are left, in milliseconds.
 const BUSY_RETRY_AFTER_MS: u64 = 500;
 
