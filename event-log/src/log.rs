@@ -277,11 +277,13 @@ impl EventLog {
             return Ok(recent);
         }
         let events: Vec<Arc<Recorded>> = self.0.store.read(after, limit).await?.into_iter().map(Arc::new).collect();
-        for (expected, event) in (after.saturating_add(1)..).zip(&events) {
-            if event.position != expected {
-                let what = format!("the log has a gap: {expected} was to come, {} is there", event.position);
+        let mut before = after;
+        for event in &events {
+            if event.position - 1 != before {
+                let what = format!("the log has a gap: {} was to come, {} is there", before + 1, event.position);
                 return Err(StoreError(what.into()));
             }
+            before = event.position;
         }
         self.0.recent.push(&events);
         Ok(events)
@@ -417,14 +419,6 @@ impl EventLog {
     /// When the store fails.
     pub async fn finish_timer(&self, timer: &LeasedTimer) -> Result<bool, StoreError> {
         self.0.store.finish_timer(timer).await
-    }
-
-    /// Ends many timers that are done, in a few statements; how many of the leases were still the caller's.
-    ///
-    /// # Errors
-    /// When the store fails; then some of them may have ended.
-    pub async fn finish_timers(&self, timers: &[LeasedTimer]) -> Result<usize, StoreError> {
-        self.0.store.finish_timers(timers).await
     }
 
     /// Gives a timer back, due again at `due_at`; whether the lease was still the caller's.

@@ -3,7 +3,7 @@
 use std::{borrow::Cow, fs::File, path::Path};
 
 use sqlx::{
-    SqlSafeStr,
+    Connection, MySqlConnection, SqlSafeStr,
     migrate::{MigrateError, Migration, MigrationType, Migrator},
     mysql::MySqlDatabaseError,
 };
@@ -113,11 +113,27 @@ pub async fn sqlite_version(store: &SqliteStore) -> Result<SchemaVersion, StoreE
     Ok(SchemaVersion { found, wanted: newest(&sqlite_steps()) })
 }
 
+/// How long a process waits for another that migrates, in seconds.
+const MIGRATION_PATIENCE_S: i64 = 300;
+
+/// The server's advisory lock for this database. The migrator of sqlx has one too, but asks for it with a negative timeout,
+/// which MariaDB takes for none at all, so that of two processes that start together one fails.
+async fn lock_database(connection: &mut MySqlConnection) -> Result<(), StoreError> {
+    let got: Option<i64> = sqlx::query_scalar("SELECT GET_LOCK(CONCAT('tickiz/log/', MD5(DATABASE())), ?)")
+        .bind(MIGRATION_PATIENCE_S)
+        .fetch_one(connection)
+        .await?;
+    if got == Some(1) { Ok(()) } else { Err(failed("another process migrates the log, and does not end")) }
+}
+
 /// Brings the database to this version, under the server's own advisory lock.
 ///
 /// # Errors
 /// When the user may not, or the database was made by a version that differs.
 pub async fn mysql(store: &MySqlStore) -> Result<(), StoreError> {
+    // Detached, so that it is closed at the end and the lock with it, however this ends.
+    let mut lock = store.pool().acquire().await?.detach();
+    lock_database(&mut lock).await?;
     let migrator = migrator(mysql_steps());
     let done = match migrator.run(store.pool()).await {
         // A process was killed within that step. Each step is one repeatable statement, so it is simply done again.
@@ -129,7 +145,8 @@ pub async fn mysql(store: &MySqlStore) -> Result<(), StoreError> {
         other => other,
     };
     done.map_err(failed)?;
-    forbid_changes(store).await
+    forbid_changes(store).await?;
+    Ok(lock.close().await?)
 }
 
 /// The version of the database's schema.
