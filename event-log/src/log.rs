@@ -421,6 +421,14 @@ impl EventLog {
         self.0.store.finish_timer(timer).await
     }
 
+    /// Ends many timers that are done, in a few statements; how many of the leases were still the caller's.
+    ///
+    /// # Errors
+    /// When the store fails; then some of them may have ended.
+    pub async fn finish_timers(&self, timers: &[LeasedTimer]) -> Result<usize, StoreError> {
+        self.0.store.finish_timers(timers).await
+    }
+
     /// Gives a timer back, due again at `due_at`; whether the lease was still the caller's.
     ///
     /// # Errors

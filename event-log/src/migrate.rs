@@ -119,10 +119,11 @@ const MIGRATION_PATIENCE_S: i64 = 300;
 /// The server's advisory lock for this database. The migrator of sqlx has one too, but asks for it with a negative timeout,
 /// which MariaDB takes for none at all, so that of two processes that start together one fails.
 async fn lock_database(connection: &mut MySqlConnection) -> Result<(), StoreError> {
-    let got: Option<i64> = sqlx::query_scalar("SELECT GET_LOCK(CONCAT('tickiz/log/', MD5(DATABASE())), ?)")
-        .bind(MIGRATION_PATIENCE_S)
-        .fetch_one(connection)
-        .await?;
+    let got: Option<i64> =
+        sqlx::query_scalar("SELECT GET_LOCK(CONCAT('tickiz/log/', LEFT(SHA2(DATABASE(), 256), 32)), ?)")
+            .bind(MIGRATION_PATIENCE_S)
+            .fetch_one(connection)
+            .await?;
     if got == Some(1) { Ok(()) } else { Err(failed("another process migrates the log, and does not end")) }
 }
 

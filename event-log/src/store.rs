@@ -235,6 +235,8 @@ pub trait LogStore: Send + Sync + 'static {
     ) -> Result<Option<LeasedTimer>, StoreError>;
     /// Deletes a timer that is done. Compare-and-delete by its lease; whether it was there.
     async fn finish_timer(&self, timer: &LeasedTimer) -> Result<bool, StoreError>;
+    /// The same of many, in a few statements; how many were there.
+    async fn finish_timers(&self, timers: &[LeasedTimer]) -> Result<usize, StoreError>;
     /// Gives a lease back, due again at `due_at`. Compare-and-set by its lease; whether it was there.
     async fn reschedule_timer(&self, timer: &LeasedTimer, due_at: DateTime<Utc>) -> Result<bool, StoreError>;
     /// The data key found by `lookup`, or `fresh` stored under it.

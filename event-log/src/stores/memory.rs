@@ -251,6 +251,14 @@ impl LogStore for MemoryStore {
         Ok(ours)
     }
 
+    async fn finish_timers(&self, timers: &[LeasedTimer]) -> Result<usize, StoreError> {
+        let mut finished = 0;
+        for timer in timers {
+            finished += usize::from(self.finish_timer(timer).await?);
+        }
+        Ok(finished)
+    }
+
     async fn reschedule_timer(&self, timer: &LeasedTimer, due_at: DateTime<Utc>) -> Result<bool, StoreError> {
         let mut tables = self.tables.lock().await;
         let row = tables.timers.get_mut(&timer.timer_id);

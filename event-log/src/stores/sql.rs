@@ -541,6 +541,23 @@ macro_rules! sql_store {
                 Ok(done.rows_affected() == 1)
             }
 
+            async fn finish_timers(&self, timers: &[LeasedTimer]) -> Result<usize, StoreError> {
+                let mut ours: Vec<(Uuid, Uuid)> = timers.iter().map(|timer| (timer.timer_id, timer.lease_token)).collect();
+                // One order for everybody who locks several.
+                ours.sort_unstable();
+                let mut finished = 0;
+                for piece in pieces(&ours) {
+                    let mut query = QueryBuilder::<$database>::new("DELETE FROM timers WHERE ");
+                    for (index, (timer_id, lease_token)) in padded(piece).into_iter().enumerate() {
+                        query.push(if index == 0 { "(timer_id = " } else { " OR (timer_id = " }).push_bind(timer_id);
+                        query.push(" AND lease_token = ").push_bind(lease_token).push(")");
+                    }
+                    let done = query.build().execute(&self.pool).await?;
+                    finished += usize::try_from(done.rows_affected()).unwrap_or(usize::MAX);
+                }
+                Ok(finished)
+            }
+
             async fn reschedule_timer(&self, timer: &LeasedTimer, due_at: DateTime<Utc>) -> Result<bool, StoreError> {
                 let mut query = QueryBuilder::<$database>::new("UPDATE timers SET lease_token = NULL, lease_until = NULL, due_at = ");
                 query.push(TIME_IN.0).push_bind(due_at.timestamp_micros()).push(TIME_IN.1);

@@ -14,6 +14,7 @@ on_every_store!(
     two_pollers_never_hold_the_same_timer,
     a_lease_that_ran_out_is_taken_over_and_its_old_owner_can_do_nothing,
     a_timer_is_finished_or_given_back_by_its_owner,
+    many_timers_are_finished_at_once_and_only_by_their_owner,
     one_timer_of_a_subject_is_leased_due_or_not,
     the_same_timer_set_twice_is_one,
 );
@@ -123,6 +124,24 @@ async fn a_timer_is_finished_or_given_back_by_its_owner(place: Place) {
     assert!(log.reschedule_timer(&again, Utc::now() - TimeDelta::minutes(1)).await.unwrap());
     let third = lease(&log, &TimerKind::ALL).await.remove(0);
     assert_eq!((third.timer_id, third.attempts), (first.timer_id, 3));
+    service.shutdown().await;
+}
+
+async fn many_timers_are_finished_at_once_and_only_by_their_owner(place: Place) {
+    const TIMERS: usize = 150;
+    let (log, service) = place.open().await;
+    set(&log, (0..TIMERS).map(|_| (TimerKind::HoldEnds, Uuid::new_v4(), PAST_MS)).collect()).await;
+    // Of several leases, as a poller has them that took them one after the other.
+    let mut ours = log.lease_timers(&[TimerKind::HoldEnds], LONG, 90).await.unwrap();
+    let lost = log.lease_timers(&[TimerKind::HoldEnds], Duration::from_millis(1), 20).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    let others = lease(&log, &[TimerKind::HoldEnds]).await;
+    assert_eq!((lost.len(), others.len()), (20, TIMERS - 90), "what was leased for a moment is somebody else's now");
+    ours.extend(lost);
+    assert_eq!(log.finish_timers(&ours).await.unwrap(), 90);
+    assert_eq!(log.finish_timers(&ours).await.unwrap(), 0);
+    assert_eq!(log.finish_timers(&[]).await.unwrap(), 0);
+    assert_eq!(log.finish_timers(&others).await.unwrap(), TIMERS - 90);
     service.shutdown().await;
 }
 
