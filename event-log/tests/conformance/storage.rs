@@ -26,7 +26,10 @@ on_stores!(sqlite_only: Sqlite, mysql_only: MySql, mariadb_only: MariaDb; [
     a_schema_that_is_too_old_is_refused,
     several_processes_may_bring_the_schema_up_at_once,
 ]);
-on_stores!(mysql_migrations: MySql, mariadb_migrations: MariaDb; [a_migration_that_was_killed_is_done_again]);
+on_stores!(mysql_migrations: MySql, mariadb_migrations: MariaDb; [
+    a_migration_that_was_killed_is_done_again,
+    a_user_who_may_make_no_triggers_works_without_them,
+]);
 
 async fn everything_that_a_domain_event_says_is_read_back(place: Place) {
     let (log, service) = place.open().await;
@@ -204,6 +207,31 @@ async fn a_migration_that_was_killed_is_done_again(place: Place) {
     place.execute("DELETE FROM log_migrations WHERE version > 6").await.unwrap();
     open(&place, true).await.unwrap();
     open(&place, false).await.unwrap();
+}
+
+async fn a_user_who_may_make_no_triggers_works_without_them(place: Place) {
+    let user = format!("t{}", &Uuid::new_v4().simple().to_string()[..20]);
+    let mut url = url::Url::parse(&place.url()).unwrap();
+    let database = url.path().trim_start_matches('/').to_owned();
+    place.execute("DROP TRIGGER events_are_never_updated").await.unwrap();
+    place.execute("DROP TRIGGER events_are_never_deleted").await.unwrap();
+    place.execute(&format!("CREATE USER {user} IDENTIFIED BY 'secret'")).await.unwrap();
+    let grant = "SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX, DROP";
+    place.execute(&format!("GRANT {grant} ON {database}.* TO {user}")).await.unwrap();
+    url.set_username(&user).unwrap();
+    url.set_password(Some("secret")).unwrap();
+    let options = || LogOptions { master_key: Some(MASTER_KEY), ..LogOptions::default() };
+    let opened = EventLog::open_mysql(url.as_str(), options()).await;
+    let appended = match &opened {
+        Ok((log, _)) => log.append(append_of(new_stream(), 0, &[happened(1)])).await.map_err(|error| error.to_string()),
+        Err(error) => Err(error.to_string()),
+    };
+    // With every privilege on the database the server may still refuse, for its binary log's sake.
+    place.execute(&format!("GRANT ALL ON {database}.* TO {user}")).await.unwrap();
+    let again = EventLog::open_mysql(url.as_str(), options()).await.map(drop).map_err(|error| error.to_string());
+    place.execute(&format!("DROP USER {user}")).await.unwrap();
+    assert_eq!(appended.map(|appended| appended.position), Ok(1));
+    assert_eq!(again, Ok(()));
 }
 
 /// Hand-made after the text of the module `leaf`; an auditor's program must come to the same.
