@@ -15,6 +15,7 @@ use tickiz_event_log::record::{Position, Recorded};
 
 use super::{
     claims::{Expected, Replay},
+    money::HOLD_GRACE_SECONDS,
     report::{Promise, Report},
 };
 
@@ -49,6 +50,8 @@ pub struct Walk {
     pub bookings: BTreeMap<BookingId, WalkedBooking>,
     /// The recorded time of the last domain event.
     pub last_recorded_at: Option<DateTime<Utc>>,
+    /// Holds that ended by a recorded domain event, but later than promised: how many, and the latest, in seconds.
+    pub late_ends: (u64, i64),
     sequences: BTreeMap<StreamId, i64>,
     seats: BTreeMap<EventId, SeatTally>,
 }
@@ -113,6 +116,7 @@ impl Walk {
         let id = BookingId(recorded.stream.id);
         self.check_transition(id, &event, recorded.position);
         self.replay_claims(&event, recorded);
+        self.note_late_end(id, &event, recorded);
         let walked = self.bookings.entry(id).or_default();
         let before = seats_of(&walked.booking);
         if matches!(event, BookingDomainEvent::BookingPlaced(_)) {
@@ -127,6 +131,16 @@ impl Walk {
             self.check_capacity(show, recorded.position);
         }
         Ok(())
+    }
+
+    /// P5 in the past: told as a note, since it also happens where no process was running, and nothing can mend it.
+    fn note_late_end(&mut self, id: BookingId, event: &BookingDomainEvent, recorded: &Recorded) {
+        let BookingDomainEvent::BookingExpired(_) = event else { return };
+        let Some(purchase) = self.bookings.get(&id).and_then(|walked| walked.booking.0.as_ref()) else { return };
+        let late = (recorded.recorded_at - purchase.hold_expires_at).num_seconds();
+        if late > HOLD_GRACE_SECONDS {
+            self.late_ends = (self.late_ends.0 + 1, self.late_ends.1.max(late));
+        }
     }
 
     /// P12: what may follow what. `BookingReinstated` is the one way back, and it takes its places anew.

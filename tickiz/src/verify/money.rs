@@ -48,6 +48,13 @@ impl Walk {
 
     /// P5: no hold is open past its deadline plus the grace, by the store's clock.
     pub fn check_holds(&mut self, now: DateTime<Utc>) {
+        let (late, latest) = self.late_ends;
+        if late > 0 {
+            let note = format!(
+                "{late} holds ended more than {HOLD_GRACE_SECONDS} s late, the latest {latest} s: was a process running?"
+            );
+            self.report.notes.push(note);
+        }
         for (id, walked) in &self.bookings {
             let Some(purchase) = &walked.booking.0 else { continue };
             let late = now - purchase.hold_expires_at;
