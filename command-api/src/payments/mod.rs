@@ -47,8 +47,9 @@ use crate::gateways::{Attempt, AttemptRef, CALL_DEADLINE, Gateway, GatewayError,
 pub const PAGE_WAIT: Duration = Duration::from_secs(5);
 /// How often it looks whether another process, or another request, has got the address.
 const PAGE_POLL: Duration = Duration::from_millis(100);
-/// How long a timer of an attempt is leased: a step makes at most two calls and some appends.
-pub const STEP_LEASE: Duration = Duration::from_secs(3 * CALL_DEADLINE.as_secs());
+/// How long a timer of an attempt is leased, which is how long a buyer waits for another process when this one dies. A step makes
+/// one call as a rule; where a slow gateway makes it longer, two processes run it, which is harmless.
+pub const STEP_LEASE: Duration = Duration::from_secs(CALL_DEADLINE.as_secs() + 2);
 /// The waits after a step that failed, in seconds; the last one stays.
 const RETRY_WAITS_SECONDS: [u64; 6] = [1, 2, 5, 15, 30, 60];
 

@@ -36,6 +36,11 @@ impl Payments {
             // Nobody could pay it any more; the reconciler ends it.
             return Ok(Next::Done);
         }
+        if let Err(unsuitable) = case.gateway.takes(&case.payment.amount) {
+            let fact = Fact::Declined { payment_id: attempt.payment_id, reason: unsuitable.why };
+            self.bookings.record(attempt.booking_id, cause, fact).await?;
+            return Ok(Next::Done);
+        }
         match bounded(case.gateway.create(&told)).await {
             Ok(created) => {
                 let fact = Fact::Pending {

@@ -11,10 +11,14 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::inbox::{Inbox, Message, State};
-use crate::payments::{Look, Payments, StepError, retry_wait};
+use crate::{
+    gateways::CALL_DEADLINE,
+    payments::{Look, Payments, StepError, retry_wait},
+};
 
-/// How long a message is leased: one look at the gateway and some appends, with room.
-pub const LEASE: Duration = Duration::from_secs(30);
+/// How long a message is leased, which is how long it waits for another process when this one dies. One look at the gateway and an
+/// append; where a slow gateway makes it longer, two processes look, which is harmless.
+pub const LEASE: Duration = Duration::from_secs(CALL_DEADLINE.as_secs() + 2);
 /// The most messages that wait in memory; what is above is found in the table when its lease runs out.
 const MAX_WAITING: usize = 4_096;
 /// The most messages that are worked on at once; each is a call to a gateway.
@@ -58,7 +62,8 @@ impl WebhookWorker {
 
     /// Hands a leased message over to be worked on.
     pub(super) fn hand_over(&self, message: Message) {
-        if self.waiting.try_send(message).is_err() {
+        // Closed: this process is ending, and another or the next one finds it in the table.
+        if let Err(mpsc::error::TrySendError::Full(_)) = self.waiting.try_send(message) {
             tracing::warn!("more webhooks wait than fit into memory; they are taken from the table");
         }
     }

@@ -18,12 +18,13 @@ use tickiz_event_log::LeasedTimer;
 use super::lane::{Lane, Step};
 use crate::payments::{Bookings, BookingsError, Fact, Next, retry_wait};
 
-/// Thousands of holds may end in one second, when a sale began for all of them at once. 512 at a time fill the log's batches.
+/// Thousands of holds may end in one second, when a sale began for all of them at once. 512 at a time fill the log's batches. The
+/// lease is short, since another process has to take over within the five seconds in which a hold's end is promised.
 pub const HOLDS: Lane = Lane {
     name: "holds",
     kinds: &[TimerKind::HoldEnds],
     at_once: 512,
-    lease: Duration::from_secs(30),
+    lease: Duration::from_secs(3),
     poll: Duration::from_millis(200),
 };
 

@@ -1,15 +1,10 @@
 //! One poller of due timers, of some kinds: leases them, runs each, and ends it or sets it again.
 //!
-//! What is due goes first. A timer that was run is only ended in the database when nothing else is due any more, some at a time:
-//! with thousands of holds that end in the same second, the domain events that free the seats do not wait for the
-//! bookkeeping of those that are free already. Until then its lease keeps it; if we die, it is run once more and finds
-//! nothing to do.
+//! A timer that was run is ended together with others, many in one statement: with thousands of holds that end in the same second,
+//! the domain events that free the seats do not wait for a sync of the disk for each that is free already. Until then its
+//! lease keeps it; if we die, it is run once more and finds nothing to do.
 
-use std::{
-    collections::{HashMap, VecDeque},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
 use tickiz_domain::timer::TimerKind;
@@ -19,10 +14,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::payments::Next;
 
-/// How many timers are ended between two looks for due ones.
-const SETTLED_PER_LOOK: usize = 32;
-/// The most timers that were run and are not ended yet. Above, ending goes first.
-const MAX_UNSETTLED: usize = 20_000;
+/// How many timers are ended together while more are due: one statement of the log's store.
+const ENDED_TOGETHER: usize = 128;
 /// How long a poller rests after the log's store failed.
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
 
@@ -53,28 +46,30 @@ struct Run {
     log: EventLog,
     at_work: JoinSet<Next>,
     timers: HashMap<Id, LeasedTimer>,
-    unsettled: VecDeque<(LeasedTimer, Next)>,
+    done: Vec<LeasedTimer>,
+    again: Vec<(LeasedTimer, Duration)>,
 }
 
 /// Works until it is told to stop; then waits for what is at work and ends what was run.
 pub async fn run(lane: Lane, log: EventLog, step: Arc<dyn Step>, stop: CancellationToken) {
-    let mut run = Run { lane, log, at_work: JoinSet::new(), timers: HashMap::new(), unsettled: VecDeque::new() };
+    let mut run =
+        Run { lane, log, at_work: JoinSet::new(), timers: HashMap::new(), done: Vec::new(), again: Vec::new() };
     while !stop.is_cancelled() {
         let taken = run.take_due(&step).await;
-        if taken == 0 || run.unsettled.len() > MAX_UNSETTLED {
-            run.settle(SETTLED_PER_LOOK).await;
-        }
         run.reap();
-        if taken == 0 && run.unsettled.is_empty() {
-            run.rest(&stop).await;
-        } else if run.at_work.len() >= lane.at_once {
+        if taken == 0 || run.done.len() >= ENDED_TOGETHER {
+            run.settle().await;
+        }
+        if run.at_work.len() >= lane.at_once {
             run.wait_for_one().await;
+        } else if taken == 0 {
+            run.rest(&stop).await;
         }
     }
     while !run.at_work.is_empty() {
         run.wait_for_one().await;
     }
-    run.settle(usize::MAX).await;
+    run.settle().await;
 }
 
 impl Run {
@@ -103,8 +98,10 @@ impl Run {
     fn note(&mut self, ended: Result<(Id, Next), JoinError>) {
         match ended {
             Ok((id, next)) => {
-                if let Some(timer) = self.timers.remove(&id) {
-                    self.unsettled.push_back((timer, next));
+                let Some(timer) = self.timers.remove(&id) else { return };
+                match next {
+                    Next::Done => self.done.push(timer),
+                    Next::Again(wait) => self.again.push((timer, wait)),
                 }
             }
             Err(error) => {
@@ -139,19 +136,17 @@ impl Run {
         }
     }
 
-    async fn settle(&mut self, most: usize) {
-        for _ in 0..most {
-            let Some((timer, next)) = self.unsettled.pop_front() else { return };
-            let settled = match next {
-                Next::Done => self.log.finish_timer(&timer).await,
-                Next::Again(wait) => {
-                    let at = self.log.now() + TimeDelta::from_std(wait).unwrap_or(TimeDelta::MAX);
-                    self.log.reschedule_timer(&timer, at).await
-                }
-            };
-            if let Err(error) = settled {
-                // Its lease runs out, and it is run again and finds nothing to do.
-                tracing::warn!(lane = self.lane.name, %error, "a timer could not be ended");
+    /// Where that fails a lease runs out, and the timer is run again and finds nothing to do.
+    async fn settle(&mut self) {
+        if !self.done.is_empty()
+            && let Err(error) = self.log.finish_timers(&std::mem::take(&mut self.done)).await
+        {
+            tracing::warn!(lane = self.lane.name, %error, "timers that are done could not be ended");
+        }
+        for (timer, wait) in std::mem::take(&mut self.again) {
+            let at = self.log.now() + TimeDelta::from_std(wait).unwrap_or(TimeDelta::MAX);
+            if let Err(error) = self.log.reschedule_timer(&timer, at).await {
+                tracing::warn!(lane = self.lane.name, %error, "a timer could not be set again");
             }
         }
     }

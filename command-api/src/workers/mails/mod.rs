@@ -33,9 +33,9 @@ use crate::payments::Bookings;
 /// The consumer's name in the table of checkpoints.
 pub const CONSUMER: &str = "confirmation-mails";
 /// How long a process stays the one who writes mails after it was last heard of.
-pub const LEASE: Duration = Duration::from_secs(30);
+pub const LEASE: Duration = Duration::from_secs(10);
 /// How often the lease is renewed while nothing happens.
-const RENEW: Duration = Duration::from_secs(10);
+const RENEW: Duration = Duration::from_secs(3);
 /// How often a process that does not write looks whether it should.
 const STAND_BY: Duration = Duration::from_secs(2);
 /// The wait after a mail that could not be delivered.
