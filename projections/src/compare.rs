@@ -13,7 +13,7 @@ use tickiz_event_log::record::{Position, Recorded};
 use tickiz_read_models::{
     BookingView, Projection, ReadError, ReadStore, SeatStatus,
     events::tables::{SeatRecord, ShowRecord},
-    scan::Scan,
+    scan::{Scan, Scanned},
 };
 use uuid::Uuid;
 
@@ -26,6 +26,9 @@ use crate::{
 
 /// How much of the log is read at once.
 const READ_BATCH: usize = 1_000;
+
+/// Said of a row whose document is right.
+const COLUMNS_DIFFER: &str = "its row would be filtered or sorted by something else than its document says";
 
 /// A row that is not what the log says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -205,12 +208,15 @@ impl Found<'_> {
         loop {
             let rows = scan.shows(after).await?;
             let Some(last) = rows.last() else { break };
-            after = Some(last.id);
-            for row in rows {
+            after = Some(last.record.id);
+            for Scanned { record: row, columns_agree } in rows {
                 let key = format!("Event/{}", row.id);
                 match expected.remove(&row.id) {
                     None => self.note(key, 0, "the log knows no such show"),
-                    Some(wanted) if wanted == row => {}
+                    Some(wanted) if wanted == row && columns_agree => {}
+                    Some(wanted) if wanted == row => {
+                        self.note(key, wanted.position.max(wanted.sales_position), COLUMNS_DIFFER);
+                    }
                     Some(wanted) => {
                         let what = describe_show(&wanted, &row);
                         self.note(key, wanted.position.max(wanted.sales_position), what);
@@ -264,12 +270,13 @@ impl Found<'_> {
         loop {
             let rows = scan.bookings(after).await?;
             let Some(last) = rows.last() else { break };
-            after = Some(last.id);
-            for row in rows {
+            after = Some(last.record.id);
+            for Scanned { record: row, columns_agree } in rows {
                 let key = format!("Booking/{}", row.id);
                 match expected.remove(&row.id) {
                     None => self.note(key, 0, "the log knows no such booking"),
-                    Some(wanted) if wanted == row => {}
+                    Some(wanted) if wanted == row && columns_agree => {}
+                    Some(wanted) if wanted == row => self.note(key, wanted.position, COLUMNS_DIFFER),
                     Some(wanted) => {
                         let (is, ought) = (row.purchase.status, wanted.purchase.status);
                         let what = if is == ought {

@@ -2,14 +2,12 @@
 
 mod support;
 
-use std::sync::Arc;
-
 use chrono::{DateTime, Duration, Utc};
 use rand::{RngExt, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use support::{
     history::{History, now, venue_time},
     naive::Naive,
-    on_every_store,
+    on_every_store, project_all,
 };
 use tickiz_domain::{
     event::{
@@ -18,12 +16,6 @@ use tickiz_domain::{
     ids::EventId,
     money::{Currency, Money},
     text::fold,
-};
-use tickiz_projections::{
-    bookings::BookingsProjector,
-    events::EventsProjector,
-    plans::PlanSource,
-    project::{Projector, project},
 };
 use tickiz_read_models::{
     Cursor, CursorError, EventFilter, EventOrder, EventQuery, EventView, Near, ReadError, ReadStore,
@@ -71,21 +63,21 @@ fn some_shows(seed: u64) -> History {
         let draft = history.draft(seated, places || !seated);
         let n = history.create(some_show(&mut random, draft));
         if random.random_bool(0.9) {
-            history.to_show(n, EventPublished {});
+            history.append_to_show(n, EventPublished {});
             for _ in 0..random.random_range(0..4) {
                 let seats: Vec<usize> = (0..10).filter(|_| random.random_bool(0.5)).collect();
                 history.place(n, &seats, random.random_range(0..4));
             }
             match random.random_range(0..10) {
                 0 => {
-                    history.to_show(n, EventCancelled { reason: "x".into() });
+                    history.append_to_show(n, EventCancelled { reason: "x".into() });
                 }
                 1 => {
-                    history.to_show(n, EventCompleted {});
+                    history.append_to_show(n, EventCompleted {});
                 }
                 2 => {
                     let starts_at = random.random_bool(0.5).then(|| venue_time(now() + Duration::days(3)));
-                    history.to_show(n, EventPostponed { starts_at, ends_at: None, reason: "x".into() });
+                    history.append_to_show(n, EventPostponed { starts_at, ends_at: None, reason: "x".into() });
                 }
                 _ => {}
             }
@@ -222,19 +214,6 @@ fn matches(filter: &EventFilter, show: &Show, row: &Row) -> bool {
         && (!filter.available_only || row.any_left)
 }
 
-async fn project_all(store: &ReadStore, history: &History) {
-    let plans = Arc::new(PlanSource::new(history.log.source()));
-    let projectors: [Box<dyn Projector>; 2] =
-        [Box::new(EventsProjector::new(plans)), Box::new(BookingsProjector::default())];
-    for mut projector in projectors {
-        let from = store.checkpoint_of(projector.projection(), 1).await.unwrap();
-        let batch = history.log.all().split_off(usize::try_from(from).unwrap());
-        if !batch.is_empty() {
-            project(&mut *projector, store, 1, from, &batch).await.unwrap();
-        }
-    }
-}
-
 fn query(filter: EventFilter, order: EventOrder, first: u32, after: Option<Cursor>) -> EventQuery {
     EventQuery { filter, order, first, after, now: now() }
 }
@@ -297,11 +276,11 @@ async fn a_page_goes_on_where_the_one_before_ended_while_rows_come_and_go() {
         let first = store.list_events(&query(EventFilter::default(), EventOrder::StartsAt, 10, None)).await.unwrap();
         // A show of the first page goes, and one comes that belongs before all others.
         let gone = history.shows.iter().position(|(id, _)| *id == all[3]).unwrap();
-        history.to_show(gone, EventCancelled { reason: "x".into() });
+        history.append_to_show(gone, EventCancelled { reason: "x".into() });
         let mut early = history.draft(false, true);
         early.starts_at = venue_time(now() + Duration::minutes(1));
         let early = history.create(early);
-        history.to_show(early, EventPublished {});
+        history.append_to_show(early, EventPublished {});
         project_all(&store, &history).await;
         let after = first.rows.last().map(|(cursor, _)| *cursor);
         let second = store.list_events(&query(EventFilter::default(), EventOrder::StartsAt, 10, after)).await.unwrap();
@@ -323,7 +302,7 @@ async fn what_is_not_published_or_has_ended_is_not_listed_but_found_by_id() {
             history.shows[n].0
         };
         let publish = |h: &mut History, n: usize| {
-            h.to_show(n, EventPublished {});
+            h.append_to_show(n, EventPublished {});
         };
         let soon = now() + Duration::days(1);
         let draft = in_state(soon, &|_, _| {});
@@ -332,12 +311,12 @@ async fn what_is_not_published_or_has_ended_is_not_listed_but_found_by_id() {
         let running = in_state(now() - Duration::hours(5), &publish);
         let cancelled = in_state(soon, &|h, n| {
             publish(h, n);
-            h.to_show(n, EventCancelled { reason: "x".into() });
+            h.append_to_show(n, EventCancelled { reason: "x".into() });
         });
         // Its old date has passed, and it has not taken place.
         let postponed = in_state(now() - Duration::days(7), &|h, n| {
             publish(h, n);
-            h.to_show(n, EventPostponed { starts_at: None, ends_at: None, reason: "x".into() });
+            h.append_to_show(n, EventPostponed { starts_at: None, ends_at: None, reason: "x".into() });
         });
         // Beyond 2038, where a TIMESTAMP ends.
         let far = in_state(DateTime::from_timestamp(4_100_000_000, 0).unwrap(), &publish);
@@ -373,7 +352,7 @@ async fn a_question_that_makes_no_sense_is_the_callers_fault() {
     let mut history = History::new();
     let draft = history.draft(false, true);
     let n = history.create(draft);
-    history.to_show(n, EventPublished {});
+    history.append_to_show(n, EventPublished {});
     project_all(&store, &history).await;
     let page = store.list_events(&query(EventFilter::default(), EventOrder::Price, 1, None)).await.unwrap();
     let other = fault(query(EventFilter::default(), EventOrder::Newest, 1, Some(page.rows[0].0))).await;

@@ -126,7 +126,7 @@ impl Client {
 fn on_sale(history: &mut History) -> usize {
     let draft = history.draft(true, true);
     let show = history.create(draft);
-    history.to_show(show, EventPublished {});
+    history.append_to_show(show, EventPublished {});
     show
 }
 
@@ -281,7 +281,7 @@ async fn a_rush_of_bookings_is_few_frames_that_all_readers_share() {
         assert!(other.iter().zip(&frames[0]).all(|(a, b)| Arc::ptr_eq(a, b)), "one frame for all");
     }
     // A change that watchers do not see makes no frame.
-    history.to_show(show, EventChanged { title: Some("x".into()), ..EventChanged::default() });
+    history.append_to_show(show, EventChanged { title: Some("x".into()), ..EventChanged::default() });
     history.place(show, &[999], 0).unwrap();
     process.stop().await;
 }
@@ -298,7 +298,7 @@ async fn what_was_never_published_cannot_be_watched() {
     assert!(process.feeds.subscribe_seats(id).await.unwrap().is_none());
     assert!(process.feeds.subscribe_seats(EventId(uuid::Uuid::nil())).await.unwrap().is_none());
     assert!(process.feeds.subscribe_booking(BookingId(uuid::Uuid::nil())).await.unwrap().is_none());
-    history.to_show(show, EventPublished {});
+    history.append_to_show(show, EventPublished {});
     assert!(store.wait_for(history.log.head(), PATIENCE).await.unwrap());
     let client = Client::subscribe(&process.feeds, id).await;
     assert_eq!(client.version, 0);

@@ -158,7 +158,7 @@ async fn a_long_history_equals_the_fold_on_every_store() {
         if n % 16 == 0 {
             let draft = history.draft(true, true);
             let show = history.create(draft);
-            history.to_show(show, EventPublished {});
+            history.append_to_show(show, EventPublished {});
         }
         history.run(op);
     }
@@ -176,7 +176,7 @@ async fn what_is_at_or_below_the_checkpoint_has_no_effect() {
         let mut history = History::new();
         let draft = history.draft(true, true);
         let show = history.create(draft);
-        history.to_show(show, EventPublished {});
+        history.append_to_show(show, EventPublished {});
         history.place(show, &[0, 1], 2);
         project_all(&store, &history, 1, 100).await;
         let before = store.seat_statuses(history.shows[show].0).await.unwrap();

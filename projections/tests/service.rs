@@ -47,7 +47,7 @@ fn busy_history(shows: usize, rounds: usize) -> History {
     for _ in 0..shows {
         let draft = history.draft(true, true);
         let show = history.create(draft);
-        history.to_show(show, EventPublished {});
+        history.append_to_show(show, EventPublished {});
     }
     more(&mut history, rounds);
     history
@@ -257,6 +257,9 @@ async fn a_row_that_is_lost_moved_or_invented_is_found() {
         ("DELETE FROM rm_seats_v1", "events", "it is free"),
         ("UPDATE rm_availability_v1 SET taken = taken + 1", "events", "what is taken"),
         ("DELETE FROM rm_events_v1", "events", "missing"),
+        ("UPDATE rm_events_v1 SET starts_at = starts_at + 1", "events", "sorted by something else"),
+        ("UPDATE rm_availability_v1 SET price_key = 'VND0000000000000001'", "events", "sorted by something else"),
+        ("UPDATE rm_bookings_v1 SET status = 'REFUNDED'", "bookings", "sorted by something else"),
     ] {
         assert_eq!(compare_with_log(&history.log.source(), &store).await.unwrap(), []);
         let mut tx = pool.begin().await.unwrap();

@@ -2,39 +2,18 @@
 
 mod support;
 
-use std::sync::Arc;
-
 use support::{
     history::{History, Op},
-    on_every_store,
+    on_every_store, project_all,
 };
 use tickiz_domain::{
     event::{EventCancelled, EventChanged, EventPublished, SeatsBlocked},
     ids::{EventId, SeatId},
     stream::StreamType,
 };
-use tickiz_projections::{
-    bookings::BookingsProjector,
-    compare_with_log,
-    events::EventsProjector,
-    plans::PlanSource,
-    project::{Projector, project},
-};
+use tickiz_projections::compare_with_log;
 use tickiz_read_models::{Projection, ReadStore};
 use uuid::Uuid;
-
-async fn project_all(store: &ReadStore, history: &History) {
-    let plans = Arc::new(PlanSource::new(history.log.source()));
-    let projectors: [Box<dyn Projector>; 2] =
-        [Box::new(EventsProjector::new(plans)), Box::new(BookingsProjector::default())];
-    for mut projector in projectors {
-        let from = store.checkpoint_of(projector.projection(), 1).await.unwrap();
-        let batch = history.log.all().split_off(usize::try_from(from).unwrap());
-        if !batch.is_empty() {
-            project(&mut *projector, store, 1, from, &batch).await.unwrap();
-        }
-    }
-}
 
 fn seats(history: &History, seats: &[usize]) -> Vec<SeatId> {
     seats.iter().map(|seat| SeatId(history.plan.seat_ids()[*seat].clone())).collect()
@@ -55,9 +34,9 @@ async fn the_version_rises_by_one_for_each_domain_event_that_changed_a_seat_or_w
     let after = async |history: &History| version(&store, history, show).await;
 
     // What happens to a draft does not count.
-    history.to_show(show, SeatsBlocked { seat_ids: seats(&history, &[9]) });
+    history.append_to_show(show, SeatsBlocked { seat_ids: seats(&history, &[9]) });
     assert_eq!(after(&history).await, (0, "FFFFFFFFFX".into()));
-    history.to_show(show, EventPublished {});
+    history.append_to_show(show, EventPublished {});
     assert_eq!(after(&history).await, (0, "FFFFFFFFFX".into()));
 
     // A booking is one domain event, whatever its seats.
@@ -78,7 +57,7 @@ async fn the_version_rises_by_one_for_each_domain_event_that_changed_a_seat_or_w
     history.run(&Op::Resize(show, 9));
     assert_eq!(after(&history).await.0, 4);
     history.run(&Op::Resize(show, 9));
-    history.to_show(show, EventChanged { title: Some("x".into()), ..EventChanged::default() });
+    history.append_to_show(show, EventChanged { title: Some("x".into()), ..EventChanged::default() });
     assert_eq!(after(&history).await.0, 4);
 
     let held = history.place(show, &[4], 1).unwrap();
@@ -86,7 +65,7 @@ async fn the_version_rises_by_one_for_each_domain_event_that_changed_a_seat_or_w
     assert_eq!(after(&history).await, (6, "BBBFFFFFFX".into()));
 
     // After a cancellation the bookings end one by one.
-    history.to_show(show, EventCancelled { reason: "rain".into() });
+    history.append_to_show(show, EventCancelled { reason: "rain".into() });
     assert_eq!(after(&history).await.0, 6);
     history.run(&Op::CancelBooking(seated));
     assert_eq!(after(&history).await, (7, "FFFFFFFFFX".into()));
@@ -98,7 +77,7 @@ async fn types_on_one_quota_show_what_is_left_of_it() {
     let mut history = History::new();
     let draft = history.draft(true, true);
     let show = history.create(draft);
-    history.to_show(show, EventPublished {});
+    history.append_to_show(show, EventPublished {});
     history.place(show, &[0, 3], 4).unwrap();
     project_all(&store, &history).await;
     let view = store.event(history.shows[show].0).await.unwrap().unwrap();
@@ -119,7 +98,7 @@ async fn a_poison_domain_event_is_set_aside_and_other_shows_go_on() {
         let mut on_sale = |seated| {
             let draft = history.draft(seated, true);
             let show = history.create(draft);
-            history.to_show(show, EventPublished {});
+            history.append_to_show(show, EventPublished {});
             show
         };
         let (poisoned, healthy) = (on_sale(true), on_sale(true));

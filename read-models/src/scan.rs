@@ -5,24 +5,39 @@ use uuid::Uuid;
 
 use crate::{
     BookingView, Position, ReadError, SeatStatus, SetAside,
-    events::tables::{SeatRecord, ShowRecord},
+    bookings::tables::{values, view_of},
+    events::tables::{SeatRecord, ShowRecord, record_of, sales_values, show_values},
     projection::{Projection, SHARD},
-    sql::{Session, Value, versioned},
+    sql::{Row, Session, Value, versioned},
     store::{READ_CHECKPOINT, ReadStore, read_set_aside},
 };
 
 /// How many rows are read at once.
 const PAGE: i64 = 500;
 
+/// The record, then every column as it is written.
 const SCAN_SHOWS: &str = "\
-    SELECT e.event_id, e.document, e.published_at, e.position, a.seat_version, a.taken, a.counters, a.position
+    SELECT e.event_id, e.document, e.published_at, e.position, a.seat_version, a.taken, a.counters, a.position,
+        e.event_id, e.status, e.category, e.city_key, e.starts_at, e.over_at, e.published_at, e.latitude, e.unit_x, e.unit_y,
+        e.unit_z, e.currency, e.price_min, e.title_text, e.search_text, e.document, e.position,
+        a.event_id, a.seat_version, a.taken, a.types_left, a.price_key, a.counters, a.position
     FROM rm_events_v1 e JOIN rm_availability_v1 a ON a.event_id = e.event_id
     WHERE e.event_id > ? ORDER BY e.event_id LIMIT ?";
 const SCAN_SEATS: &str = "\
     SELECT event_id, seat_index, seat_id, status FROM rm_seats_v1
     WHERE event_id > ? OR (event_id = ? AND seat_index > ?) ORDER BY event_id, seat_index LIMIT ?";
-const SCAN_BOOKINGS: &str =
-    "SELECT booking_id, document, position FROM rm_bookings_v1 WHERE booking_id > ? ORDER BY booking_id LIMIT ?";
+const SCAN_BOOKINGS: &str = "\
+    SELECT booking_id, document, position, booking_id, event_id, status, document, position
+    FROM rm_bookings_v1 WHERE booking_id > ? ORDER BY booking_id LIMIT ?";
+
+/// A row, and whether its columns are those that its document gives.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scanned<T> {
+    /// What the row says.
+    pub record: T,
+    /// False: lists would filter or sort it by something else than it is.
+    pub columns_agree: bool,
+}
 
 /// Reads all rows of a projection as they are at one checkpoint.
 pub struct Scan {
@@ -67,10 +82,15 @@ impl Scan {
     ///
     /// # Errors
     /// When the store fails or a row is damaged.
-    pub async fn shows(&mut self, after: Option<EventId>) -> Result<Vec<ShowRecord>, ReadError> {
+    pub async fn shows(&mut self, after: Option<EventId>) -> Result<Vec<Scanned<ShowRecord>>, ReadError> {
         let after = after.map_or(Uuid::nil(), |id| id.0);
         let rows = self.session.rows(versioned(SCAN_SHOWS, self.version), vec![after.into(), PAGE.into()]).await?;
-        rows.iter().map(crate::events::tables::record_of).collect()
+        let of = |row: &Row| {
+            let record = record_of(row)?;
+            let columns = [show_values(&record).as_slice(), sales_values(&record).as_slice()].concat();
+            Ok(Scanned { columns_agree: row.holds(8, &columns)?, record })
+        };
+        rows.iter().map(of).collect()
     }
 
     /// The next seats that are not free behind one; empty at the end.
@@ -81,7 +101,7 @@ impl Scan {
         let (event, index) = after.map_or((Uuid::nil(), 0), |(id, index)| (id.0, index));
         let binds: Vec<Value> = vec![event.into(), event.into(), i64::from(index).into(), PAGE.into()];
         let rows = self.session.rows(versioned(SCAN_SEATS, self.version), binds).await?;
-        let of = |row: &crate::sql::Row| {
+        let of = |row: &Row| {
             let (event_id, index, seat_id, status) = (EventId(row.uuid(0)?), row.int(1)?, row.text(2)?, row.text(3)?);
             let damaged =
                 || ReadError::Damaged { table: "rm_seats", what: format!("seat {index} of {event_id} is {status:?}") };
@@ -100,9 +120,13 @@ impl Scan {
     ///
     /// # Errors
     /// When the store fails or a row is damaged.
-    pub async fn bookings(&mut self, after: Option<BookingId>) -> Result<Vec<BookingView>, ReadError> {
+    pub async fn bookings(&mut self, after: Option<BookingId>) -> Result<Vec<Scanned<BookingView>>, ReadError> {
         let after = after.map_or(Uuid::nil(), |id| id.0);
         let rows = self.session.rows(versioned(SCAN_BOOKINGS, self.version), vec![after.into(), PAGE.into()]).await?;
-        rows.iter().map(crate::bookings::tables::view_of).collect()
+        let of = |row: &Row| {
+            let record = view_of(row)?;
+            Ok(Scanned { columns_agree: row.holds(3, &values(&record))?, record })
+        };
+        rows.iter().map(of).collect()
     }
 }

@@ -56,8 +56,13 @@ pub(super) async fn stands_still(store: &ReadStore, projection: Projection, subj
     Ok(aside.iter().any(|aside| aside.projection == projection && aside.subject == subject))
 }
 
-/// The rooms by what is watched in them. A room lives as long as one of its watchers.
-pub(super) struct Registry<W: Watched>(Arc<Mutex<HashMap<W::Id, Weak<Room<W>>>>>);
+/// The rooms by what is watched in them.
+type Rooms<W> = Mutex<HashMap<<W as Watched>::Id, Weak<Room<W>>>>;
+/// A place in a room's queue of frames.
+type Queue<W> = broadcast::Receiver<Arc<<W as Watched>::Frame>>;
+
+/// The rooms of this process. A room lives as long as one of its watchers.
+pub(super) struct Registry<W: Watched>(Arc<Rooms<W>>);
 
 /// One watched thing.
 pub(super) struct Room<W: Watched> {
@@ -66,7 +71,7 @@ pub(super) struct Room<W: Watched> {
     loaded: OnceCell<bool>,
     inner: Mutex<Inner<W>>,
     frames: broadcast::Sender<Arc<W::Frame>>,
-    home: Weak<Mutex<HashMap<W::Id, Weak<Room<W>>>>>,
+    home: Weak<Rooms<W>>,
 }
 
 struct Inner<W: Watched> {
@@ -194,7 +199,7 @@ impl<W: Watched> Room<W> {
     }
 
     /// Everything as it is now, and a place in the queue behind it.
-    fn again(&self) -> (broadcast::Receiver<Arc<W::Frame>>, Option<Arc<W::Frame>>) {
+    fn again(&self) -> (Queue<W>, Option<Arc<W::Frame>>) {
         let mut inner = self.inner.lock();
         let snapshot = match &mut inner.state {
             State::Ready(state) => Some(state.snapshot()),
@@ -209,7 +214,7 @@ pub(super) struct Watcher<W: Watched> {
     /// What he has.
     version: i64,
     first: Option<Arc<W::Frame>>,
-    frames: broadcast::Receiver<Arc<W::Frame>>,
+    frames: Queue<W>,
     room: Arc<Room<W>>,
 }
 

@@ -172,7 +172,7 @@ impl History {
     pub fn create(&mut self, created: EventCreated) -> usize {
         let id = EventId(self.id());
         self.shows.push((id, Event::default()));
-        self.to_show(self.shows.len() - 1, created);
+        self.append_to_show(self.shows.len() - 1, created);
         self.shows.len() - 1
     }
 
@@ -184,7 +184,7 @@ impl History {
         self.bookings[booking].1.0.as_ref().unwrap()
     }
 
-    pub fn to_show(&mut self, show: usize, event: impl Into<EventDomainEvent>) -> Position {
+    pub fn append_to_show(&mut self, show: usize, event: impl Into<EventDomainEvent>) -> Position {
         let (id, folded) = &mut self.shows[show];
         let event = event.into();
         let position = self.log.append(id.0, Some(*id), &event);
@@ -192,7 +192,7 @@ impl History {
         position
     }
 
-    pub fn to_booking(&mut self, booking: usize, events: Vec<BookingDomainEvent>) -> Position {
+    pub fn append_to_booking(&mut self, booking: usize, events: Vec<BookingDomainEvent>) -> Position {
         let (id, folded) = &mut self.bookings[booking];
         // Odd ones do not say which show they are about: nobody may rely on it.
         let show = folded.0.as_ref().map(|purchase| purchase.event_id).filter(|_| booking.is_multiple_of(2));
@@ -285,7 +285,7 @@ impl History {
             hold_expires_at: now(),
             release_on_decline: false,
         };
-        self.to_booking(self.bookings.len() - 1, vec![placed.into()]);
+        self.append_to_booking(self.bookings.len() - 1, vec![placed.into()]);
         Some(self.bookings.len() - 1)
     }
 
@@ -324,12 +324,12 @@ impl History {
             events.push(PaymentSucceeded { payment_id, gateway_reference: "g".into(), amount }.into());
         }
         events.push(BookingConfirmed { event_id, tickets, payment_id }.into());
-        self.to_booking(booking, events)
+        self.append_to_booking(booking, events)
     }
 
     pub fn expire(&mut self, booking: usize) -> Position {
         let released = self.purchase(booking).places();
-        self.to_booking(booking, vec![BookingExpired { released }.into()])
+        self.append_to_booking(booking, vec![BookingExpired { released }.into()])
     }
 
     /// Does what is asked, if that can be.
@@ -370,31 +370,31 @@ impl History {
         let open = matches!(status, EventStatus::Draft | EventStatus::Published);
         match op {
             Op::Publish(_) if status == EventStatus::Draft => {
-                self.to_show(n, EventPublished {});
+                self.append_to_show(n, EventPublished {});
             }
             Op::Retitle(_) if open => {
-                self.to_show(n, EventChanged { title: Some("Đêm nhạc".into()), ..EventChanged::default() });
+                self.append_to_show(n, EventChanged { title: Some("Đêm nhạc".into()), ..EventChanged::default() });
             }
             Op::Reprice(_, minor) if open => {
                 let mut first = self.show(n).ticket_types[0].clone();
                 first.price = Money::try_new(*minor, first.price.currency()).unwrap();
-                self.to_show(n, EventChanged { ticket_types: vec![first], ..EventChanged::default() });
+                self.append_to_show(n, EventChanged { ticket_types: vec![first], ..EventChanged::default() });
             }
             Op::Resize(_, capacity) if open => {
                 let Some(quota) = self.show(n).quotas.first().cloned() else { return };
                 let used = quota.capacity - self.left(n)[&quota.id];
                 let quotas = vec![Quota { capacity: used.max(*capacity), ..quota }];
-                self.to_show(n, EventChanged { quotas, ..EventChanged::default() });
+                self.append_to_show(n, EventChanged { quotas, ..EventChanged::default() });
             }
             Op::Postpone(_, dated) if status == EventStatus::Published => {
                 let starts_at = dated.then(|| venue_time(now() + Duration::days(60)));
-                self.to_show(n, EventPostponed { starts_at, ends_at: None, reason: "rain".into() });
+                self.append_to_show(n, EventPostponed { starts_at, ends_at: None, reason: "rain".into() });
             }
             Op::CancelShow(_) if open => {
-                self.to_show(n, EventCancelled { reason: "rain".into() });
+                self.append_to_show(n, EventCancelled { reason: "rain".into() });
             }
             Op::Complete(_) if status == EventStatus::Published => {
-                self.to_show(n, EventCompleted {});
+                self.append_to_show(n, EventCompleted {});
             }
             Op::Block(_, seats) if open => {
                 let free = self.free_seats(n);
@@ -402,7 +402,7 @@ impl History {
                     seats.iter().filter_map(|s| self.plan.seat_ids().get(*s)).map(|s| SeatId(s.clone())).collect();
                 let seat_ids: Vec<SeatId> = wanted.intersection(&free).cloned().collect();
                 if !seat_ids.is_empty() {
-                    self.to_show(n, SeatsBlocked { seat_ids });
+                    self.append_to_show(n, SeatsBlocked { seat_ids });
                 }
             }
             Op::Unblock(_, seats) if open => {
@@ -410,7 +410,7 @@ impl History {
                 let picked: BTreeSet<usize> = seats.iter().copied().filter(|s| *s < blocked.len()).collect();
                 let seat_ids: Vec<SeatId> = picked.into_iter().map(|s| blocked[s].clone()).collect();
                 if !seat_ids.is_empty() {
-                    self.to_show(n, SeatsUnblocked { seat_ids });
+                    self.append_to_show(n, SeatsUnblocked { seat_ids });
                 }
             }
             Op::Place(_, seats, places) => {
@@ -433,7 +433,7 @@ impl History {
                     return_url: None,
                     pay_until: now(),
                 };
-                self.to_booking(n, vec![created.into()]);
+                self.append_to_booking(n, vec![created.into()]);
             }
             Op::Confirm(_) if status == BookingStatus::Held => {
                 self.confirm(n);
@@ -443,15 +443,15 @@ impl History {
             }
             Op::CancelBooking(_) if matches!(status, BookingStatus::Held | BookingStatus::Confirmed) => {
                 let cancelled = BookingCancelled { by: CancelledBy::Buyer, reason: None, released };
-                self.to_booking(n, vec![cancelled.into()]);
+                self.append_to_booking(n, vec![cancelled.into()]);
             }
             Op::Reinstate(_) if status == BookingStatus::Expired && self.can_retake(n) => {
                 let (tickets, payment_id) = (self.tickets(n), PaymentId(event_id.0));
                 let reinstated = BookingReinstated { taken: released, tickets, payment_id };
-                self.to_booking(n, vec![reinstated.into()]);
+                self.append_to_booking(n, vec![reinstated.into()]);
             }
             Op::Refund(_) if status == BookingStatus::Cancelled => {
-                self.to_booking(n, vec![BookingRefunded { amount: total }.into()]);
+                self.append_to_booking(n, vec![BookingRefunded { amount: total }.into()]);
             }
             _ => {}
         }

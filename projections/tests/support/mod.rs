@@ -6,11 +6,19 @@ pub mod history;
 pub mod log;
 pub mod naive;
 
-use std::panic::AssertUnwindSafe;
+use std::{panic::AssertUnwindSafe, sync::Arc};
 
 use futures::FutureExt;
+use tickiz_projections::{
+    bookings::BookingsProjector,
+    events::EventsProjector,
+    plans::PlanSource,
+    project::{Projector, project},
+};
 use tickiz_read_models::{MySqlOptions, ReadStore};
 use uuid::Uuid;
+
+use self::history::History;
 
 /// A server and the test's own database on it.
 pub struct Server {
@@ -78,5 +86,19 @@ async fn on_server(variable: &str, test: &impl AsyncFn(ReadStore, Option<&Server
     if let Err(panic) = outcome {
         eprintln!("on {version}");
         std::panic::resume_unwind(panic);
+    }
+}
+
+/// Projects what is not projected yet, in one batch.
+pub async fn project_all(store: &ReadStore, history: &History) {
+    let plans = Arc::new(PlanSource::new(history.log.source()));
+    let projectors: [Box<dyn Projector>; 2] =
+        [Box::new(EventsProjector::new(plans)), Box::new(BookingsProjector::default())];
+    for mut projector in projectors {
+        let from = store.checkpoint_of(projector.projection(), 1).await.unwrap();
+        let batch = history.log.all().split_off(usize::try_from(from).unwrap());
+        if !batch.is_empty() {
+            project(&mut *projector, store, 1, from, &batch).await.unwrap();
+        }
     }
 }

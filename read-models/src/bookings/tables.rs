@@ -55,7 +55,7 @@ pub(crate) fn view_of(row: &Row) -> Result<BookingView, ReadError> {
     Ok(BookingView { id, purchase, position: row.int(2)? })
 }
 
-fn values(view: &BookingView) -> [Value; 5] {
+pub(crate) fn values(view: &BookingView) -> [Value; 5] {
     let document = serde_json::to_string(&view.purchase)
         .expect("a folded state has string keys and no fallible Serialize, so JSON cannot fail");
     [

@@ -165,7 +165,7 @@ pub(crate) fn listed_until(show: &Show) -> DateTime<Utc> {
     show.over_at()
 }
 
-fn show_values(record: &ShowRecord) -> [Value; 17] {
+pub(crate) fn show_values(record: &ShowRecord) -> [Value; 17] {
     let show = &record.show;
     let place = show.venue.latitude.zip(show.venue.longitude);
     let unit = place.map(|(latitude, longitude)| unit_vector(latitude, longitude));
@@ -191,7 +191,7 @@ fn show_values(record: &ShowRecord) -> [Value; 17] {
     ]
 }
 
-fn sales_values(record: &ShowRecord) -> [Value; 7] {
+pub(crate) fn sales_values(record: &ShowRecord) -> [Value; 7] {
     let ShowRecord { show, sales, .. } = record;
     let types_left = show.ticket_types.iter().filter(|t| sales.available(show, t) > 0).count();
     [

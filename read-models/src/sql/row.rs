@@ -4,6 +4,8 @@ use chrono::{DateTime, Utc};
 use sqlx::{ColumnIndex, Decode, MySql, Row as _, Sqlite, Type, mysql::MySqlRow, sqlite::SqliteRow};
 use uuid::Uuid;
 
+use super::Value;
+
 /// A row of a result.
 pub(crate) enum Row {
     Sqlite(SqliteRow),
@@ -46,6 +48,36 @@ impl Row {
                     .ok_or_else(|| sqlx::Error::Decode(format!("{micros} microseconds are no instant").into()))
             }
             Self::MySql(row) => row.try_get(column),
+        }
+    }
+
+    /// Whether the columns from that one on hold these values.
+    pub(crate) fn holds(&self, first: usize, values: &[Value]) -> Result<bool, sqlx::Error> {
+        for (column, value) in (first..).zip(values) {
+            let same = match value {
+                Value::Int(wanted) => self.int(column)? == *wanted,
+                Value::OptInt(wanted) => self.get::<Option<i64>>(column)? == *wanted,
+                Value::Float(wanted) => self.get::<f64>(column)?.to_bits() == wanted.to_bits(),
+                Value::OptFloat(wanted) => {
+                    self.get::<Option<f64>>(column)?.map(f64::to_bits) == wanted.map(f64::to_bits)
+                }
+                // Some text is in binary columns.
+                Value::Text(wanted) => self.raw(column)? == wanted.as_bytes(),
+                Value::Bytes(wanted) => self.raw(column)? == *wanted,
+                Value::Uuid(wanted) => self.uuid(column)? == *wanted,
+                Value::Time(wanted) => self.time(column)? == *wanted,
+            };
+            if !same {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn raw(&self, column: usize) -> Result<Vec<u8>, sqlx::Error> {
+        match self {
+            Self::Sqlite(row) => row.try_get_unchecked(column),
+            Self::MySql(row) => row.try_get_unchecked(column),
         }
     }
 }
