@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Context;
+use sqlx::{Connection, MySqlConnection};
 use tickiz_command_api::stores::{Database, INBOX, SANDBOX, Schema, StoreAt};
 use tickiz_domain::text::normalize_email;
 use tickiz_event_log::{EventLog, LogOptions, LogService};
@@ -68,6 +69,23 @@ async fn open_small(config: &Config, name: &str, schema: &Schema, migrate: bool)
     Ok(store)
 }
 
+/// Name and patience, in seconds, of the server's lock under which one process at a time brings the schema to its version.
+const MIGRATION_LOCK: (&str, i32) = ("tickiz-schema", 120);
+
+/// Held by a connection as long as it is open. sqlx takes a lock of its own, without end, which MariaDB does not grant: of two
+/// processes that migrate at once one would fail.
+async fn migration_lock(url: &str) -> anyhow::Result<MySqlConnection> {
+    let mut connection = MySqlConnection::connect(url).await.context("the database of TICKIZ_MYSQL_URL")?;
+    let granted: Option<i64> = sqlx::query_scalar("SELECT GET_LOCK(CONCAT(?, '-', LEFT(SHA2(DATABASE(), 256), 40)), ?)")
+        .bind(MIGRATION_LOCK.0)
+        .bind(MIGRATION_LOCK.1)
+        .fetch_one(&mut connection)
+        .await
+        .context("the lock of the schema")?;
+    anyhow::ensure!(granted == Some(1), "another process has been changing the schema for {} s", MIGRATION_LOCK.1);
+    Ok(connection)
+}
+
 /// Opens everything, bringing the schema to this version.
 ///
 /// # Errors
@@ -77,11 +95,18 @@ pub async fn open(config: &Config) -> anyhow::Result<Stores> {
         std::fs::create_dir_all(&config.data_dir)
             .with_context(|| format!("the data folder {} cannot be made", config.data_dir.display()))?;
     }
+    let lock = match &config.mysql_url {
+        Some(url) => Some(migration_lock(url).await?),
+        None => None,
+    };
     let (log, log_service) = open_log(config, true).await?;
     let reads = open_reads(config).await?;
     reads.migrate().await.context("the read models")?;
     let inbox = open_small(config, INBOX_FILE, &INBOX, true).await?;
     let sandbox = open_small(config, SANDBOX_FILE, &SANDBOX, true).await?;
+    if let Some(lock) = lock {
+        lock.close().await.context("the lock of the schema")?;
+    }
     Ok(Stores { log, log_service, reads, inbox, sandbox })
 }
 

@@ -150,8 +150,8 @@ async fn two_processes_on(variable: &str) {
         mysql_url: Some(&database.url),
         ..Start::default()
     };
-    let first = Tickiz::start(start(0)).await;
-    let second = Tickiz::start(start(1)).await;
+    // At once, on an empty database: one of them makes the tables, and the other waits for it.
+    let (first, second) = tokio::join!(Tickiz::start(start(0)), Tickiz::start(start(1)));
     let show = first.publish(seated("On sale", 4, 10)).await;
     let (won, lost) = storm(&[&first, &second], &show).await;
     assert_eq!(won.len() + lost, BUYERS);
