@@ -124,7 +124,9 @@ impl Database {
     /// When the file or server cannot be reached.
     pub async fn open(at: &StoreAt<'_>) -> Result<Self, StoreError> {
         match at {
-            StoreAt::File(path) => Self::sqlite(SqliteConnectOptions::new().filename(path).create_if_missing(true)).await,
+            StoreAt::File(path) => {
+                Self::sqlite(SqliteConnectOptions::new().filename(path).create_if_missing(true)).await
+            }
             StoreAt::Memory => Self::sqlite(SqliteConnectOptions::new().in_memory(true)).await,
             StoreAt::Server(url) => {
                 let pool = MySqlPoolOptions::new()

@@ -47,7 +47,9 @@ async fn tell(story: Story, faults: Faults) {
             // Time goes on while a failed step is repeated, and the late payer may be back already.
             house.until("the hold's end", async || (house.count("BookingExpired").await == 1).then_some(())).await;
             // Whoever is quicker, this one or the late payer; a refusal means that he was.
-            let rival = crate::world::place_by(&house.service, Order::of(show.id, "hoa@example.com", "r").seats(&["A-1"])).await;
+            let rival =
+                crate::world::place_by(&house.service, Order::of(show.id, "hoa@example.com", "r").seats(&["A-1"]))
+                    .await;
             let ended = if rival.is_ok() { PaymentStatus::Refunded } else { PaymentStatus::Succeeded };
             house.payment_status(booking.id, payment_id, ended).await;
         }
@@ -60,9 +62,7 @@ async fn tell(story: Story, faults: Faults) {
             let page = house.until("the second page", page).await;
             house.press(&page, "pay").await;
             house.status(booking.id, BookingStatus::Confirmed).await;
-            let ledger = async || {
-                house.ledger().await.iter().all(|entry| entry.state.as_str() != "OPEN").then_some(())
-            };
+            let ledger = async || house.ledger().await.iter().all(|entry| entry.state.as_str() != "OPEN").then_some(());
             house.until("the first is called off", ledger).await;
         }
         Story::Declined => {
@@ -196,10 +196,16 @@ async fn a_webhook_may_come_before_the_answer_that_made_the_payment() {
     assert_eq!(confirmed.payment(paid.payment_id).map(|payment| payment.status), Some(PaymentStatus::Succeeded));
     // The step that makes the payment known is still to come, and finds nothing to do.
     house.advance(60);
-    house.until("its timer is gone", async || {
-        let timer = house.world.log.lease_timer(TimerKind::PaymentStart, paid.payment_id.0, std::time::Duration::from_secs(1)).await;
-        timer.expect("the log answers").is_none().then_some(())
-    }).await;
+    house
+        .until("its timer is gone", async || {
+            let timer = house
+                .world
+                .log
+                .lease_timer(TimerKind::PaymentStart, paid.payment_id.0, std::time::Duration::from_secs(1))
+                .await;
+            timer.expect("the log answers").is_none().then_some(())
+        })
+        .await;
     assert_eq!(house.count("PaymentPending").await, 0);
     house.check_money(booking.id).await;
     house.end().await;

@@ -58,10 +58,14 @@ async fn each_message_is_kept_once(at: &StoreAt<'_>) {
     clock.advance(TimeDelta::seconds(31));
     let due = two.due(10).await.expect("read");
     assert_eq!(due.len(), 3);
-    let message = due.iter().find(|due| due.event_key == "evt_A" && due.gateway == "sandbox").expect("it is due").clone();
+    let message =
+        due.iter().find(|due| due.event_key == "evt_A" && due.gateway == "sandbox").expect("it is due").clone();
     assert_eq!(message.attempt, webhook("").attempt);
-    let taken: Vec<Message> =
-        join_all([one.take(&message, LEASE), two.take(&message, LEASE)]).await.into_iter().filter_map(|taken| taken.expect("answered")).collect();
+    let taken: Vec<Message> = join_all([one.take(&message, LEASE), two.take(&message, LEASE)])
+        .await
+        .into_iter()
+        .filter_map(|taken| taken.expect("answered"))
+        .collect();
     assert_eq!(taken.len(), 1);
     assert_eq!(taken[0].attempts, 2);
 
@@ -74,7 +78,9 @@ async fn each_message_is_kept_once(at: &StoreAt<'_>) {
     let again = two.take(&taken[0], LEASE).await.expect("answered").expect("it is due again");
     two.settle(&again, State::Applied, &"é".repeat(900), None).await.expect("a long outcome is cut");
     clock.advance(TimeDelta::hours(1));
-    assert!(one.due(10).await.expect("read").iter().all(|due| due.event_key != again.event_key || due.gateway != "sandbox"));
+    assert!(
+        one.due(10).await.expect("read").iter().all(|due| due.event_key != again.event_key || due.gateway != "sandbox")
+    );
     let seen = one.store("sandbox", &webhook("evt_A"), "{}", b"", LEASE).await.expect("stored");
     assert_eq!(seen, Stored::Seen, "also when it is long settled");
     database.close().await;
@@ -88,7 +94,8 @@ async fn one_process_moves_a_checkpoint(at: &StoreAt<'_>) {
         Checkpoint::new(database.clone(), clock.clone(), "mails", Uuid::from_u128(number), LEASE)
     };
     let (one, two) = (process(&database, 1), process(&other, 2));
-    let taken: Vec<_> = join_all([one.take(), two.take()]).await.into_iter().map(|taken| taken.expect("answered")).collect();
+    let taken: Vec<_> =
+        join_all([one.take(), two.take()]).await.into_iter().map(|taken| taken.expect("answered")).collect();
     assert_eq!(taken.iter().filter(|taken| **taken == Some(0)).count(), 1, "{taken:?}");
     let (holder, stand_by) = if taken[0].is_some() { (&one, &two) } else { (&two, &one) };
     assert!(holder.move_to(7).await.expect("answered"));

@@ -56,7 +56,8 @@ async fn the_page_takes_nothing_but_its_own_buttons() {
     }
     assert_eq!(house.http.post(&page).send().await.expect("an answer").status(), 415);
     assert_eq!(house.http.post(&page).json(&"pay").send().await.expect("an answer").status(), 415);
-    let twice = house.http.post(&page).form(&[("outcome", "pay"), ("outcome", "decline")]).send().await.expect("an answer");
+    let twice =
+        house.http.post(&page).form(&[("outcome", "pay"), ("outcome", "decline")]).send().await.expect("an answer");
     assert_eq!(twice.status(), 400);
     let huge = house.http.post(&page).form(&[("outcome", "x".repeat(100_000))]).send().await.expect("an answer");
     assert_eq!(huge.status(), 413);
@@ -107,9 +108,11 @@ async fn a_late_payment_brings_the_booking_back_or_goes_back_itself() {
         payments.push(payment_id);
     }
     house.advance(61);
-    house.soon("the hold's end", async || {
-        (house.purchase(unlucky.id).await.status == BookingStatus::Expired).then_some(())
-    }).await;
+    house
+        .soon("the hold's end", async || {
+            (house.purchase(unlucky.id).await.status == BookingStatus::Expired).then_some(())
+        })
+        .await;
     assert_eq!(house.ledger().await.iter().map(|entry| entry.charged_minor).sum::<i64>(), 0, "not before it is late");
     let other = house.place(Order::of(show.id, "hoa@example.com", "3").seats(&["A-2"])).await;
 
@@ -221,9 +224,7 @@ async fn who_pays_twice_gets_one_of_them_back() {
             (house.ledger().await.iter().map(|entry| entry.returned_minor).sum::<i64>() == 900_000).then_some(())
         })
         .await;
-    house
-        .until("it is recorded", async || (house.count("RefundSucceeded").await == 1).then_some(()))
-        .await;
+    house.until("it is recorded", async || (house.count("RefundSucceeded").await == 1).then_some(())).await;
     assert_eq!(house.count("BookingConfirmed").await, 1);
     house.check_money(booking.id).await;
     house.end().await;

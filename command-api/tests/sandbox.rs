@@ -7,6 +7,7 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::future::join_all;
 use serde_json::{Value, json};
+use servers::{Server, VARIABLES};
 use tickiz_command_api::{
     gateways::sandbox::provider::{
         self, Provider,
@@ -18,7 +19,6 @@ use tickiz_command_api::{
     stores::{Database, SANDBOX, StoreAt},
 };
 use tickiz_domain::money::Money;
-use servers::{Server, VARIABLES};
 use tickiz_event_log::runtime::{Clock, ManualClock};
 
 fn new_payment(key: &str, minor: i64, now: DateTime<Utc>) -> NewPayment {
@@ -83,8 +83,10 @@ async fn books_are_right(at: &StoreAt<'_>) {
     let paid = two.create(&new_payment("key-2", 100_000, clock.now())).await.expect("made").0;
     assert!(matches!(one.refund(&new_refund("early", &paid.id, 1)).await, Err(BooksError::NothingToRefund)));
     one.act(&paid.id, Act::Press(Button::Pay)).await.expect("paid");
-    let refunds: Vec<_> = (0..12).map(|number| new_refund(&format!("refund-{}", number / 2), &paid.id, 30_000)).collect();
-    let given = join_all(refunds.iter().zip([&one, &two].iter().cycle()).map(|(refund, books)| books.refund(refund))).await;
+    let refunds: Vec<_> =
+        (0..12).map(|number| new_refund(&format!("refund-{}", number / 2), &paid.id, 30_000)).collect();
+    let given =
+        join_all(refunds.iter().zip([&one, &two].iter().cycle()).map(|(refund, books)| books.refund(refund))).await;
     let mut first = 0;
     let mut ids = std::collections::BTreeMap::new();
     for (refund, done) in refunds.iter().zip(&given) {
@@ -100,7 +102,10 @@ async fn books_are_right(at: &StoreAt<'_>) {
     }
     assert_eq!((first, ids.len()), (3, 3), "three times 30,000 fit into 100,000");
     let key = ids.keys().next().expect("three");
-    assert!(matches!(two.refund(&NewRefund { request_hash: "c".repeat(64), ..new_refund(key, &paid.id, 1) }).await, Err(BooksError::KeyReused)));
+    assert!(matches!(
+        two.refund(&NewRefund { request_hash: "c".repeat(64), ..new_refund(key, &paid.id, 1) }).await,
+        Err(BooksError::KeyReused)
+    ));
 
     // A late payment survives its process and goes through when it is due.
     let late = one.create(&new_payment("key-3", 70_000, clock.now())).await.expect("made").0;
@@ -108,10 +113,13 @@ async fn books_are_right(at: &StoreAt<'_>) {
     let forgotten = one.create(&new_payment("key-4", 70_000, clock.now())).await.expect("made").0;
     assert!(two.due().await.expect("read").is_empty());
     clock.advance(TimeDelta::seconds(65));
-    assert_eq!(two.due().await.expect("read"), [late.id.clone()]);
-    join_all([one.act(&late.id, Act::Due), two.act(&late.id, Act::Due)]).await.into_iter().for_each(|done| drop(done.expect("done")));
+    assert_eq!(two.due().await.expect("read"), std::slice::from_ref(&late.id));
+    join_all([one.act(&late.id, Act::Due), two.act(&late.id, Act::Due)])
+        .await
+        .into_iter()
+        .for_each(|done| drop(done.expect("done")));
     clock.advance(TimeDelta::minutes(30));
-    assert_eq!(two.due().await.expect("read"), [forgotten.id.clone()]);
+    assert_eq!(two.due().await.expect("read"), std::slice::from_ref(&forgotten.id));
     two.act(&forgotten.id, Act::Due).await.expect("closed");
 
     // Each decided payment owes one webhook, and two couriers do not both take it.
@@ -124,7 +132,9 @@ async fn books_are_right(at: &StoreAt<'_>) {
     }
     assert!(two.owed(100).await.expect("read").is_empty(), "all of them are leased");
     one.settle_delivery(&owed[0].id, 1, "200 OK", true, None).await.expect("written");
-    one.settle_delivery(&owed[1].id, 1, "503", false, Some(clock.now() + TimeDelta::seconds(1))).await.expect("written");
+    one.settle_delivery(&owed[1].id, 1, "503", false, Some(clock.now() + TimeDelta::seconds(1)))
+        .await
+        .expect("written");
     clock.advance(TimeDelta::seconds(1));
     assert_eq!(two.owed(100).await.expect("read").iter().map(|owed| &owed.id).collect::<Vec<_>>(), [&owed[1].id]);
     clock.advance(TimeDelta::seconds(5));
@@ -182,7 +192,8 @@ async fn a_merchant_is_known_by_his_key_and_errors_say_what_is_wrong() {
         "pay_until": clock.now(), "hold_ends_at": clock.now(),
     });
     let post = async |path: &str, token: &str, key: &str, body: &Value| {
-        let request = http.post(format!("{url}/sandbox/api/{path}")).bearer_auth(token).header("idempotency-key", key).json(body);
+        let request =
+            http.post(format!("{url}/sandbox/api/{path}")).bearer_auth(token).header("idempotency-key", key).json(body);
         let answer = request.send().await.expect("an answer");
         (answer.status().as_u16(), answer.json::<Value>().await.unwrap_or_default())
     };
@@ -215,7 +226,10 @@ async fn a_merchant_is_known_by_his_key_and_errors_say_what_is_wrong() {
     let id = made["id"].as_str().expect("an id");
     let refund = json!({"payment": id, "amount_minor": 1, "reason": "x"});
     assert_eq!(post("refunds", "right", "r", &refund).await.0, 422, "nothing was paid");
-    assert_eq!(post("refunds", "right", "r", &json!({"payment": "sbx_no", "amount_minor": 1, "reason": "x"})).await.0, 404);
+    assert_eq!(
+        post("refunds", "right", "r", &json!({"payment": "sbx_no", "amount_minor": 1, "reason": "x"})).await.0,
+        404
+    );
     assert_eq!(post(&format!("payments/{id}/cancel"), "right", "", &Value::Null).await.1["state"], json!("EXPIRED"));
     assert_eq!(post("payments/sbx_no/cancel", "right", "", &Value::Null).await.0, 404);
     server.abort();

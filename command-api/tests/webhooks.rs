@@ -15,7 +15,9 @@ use world::{Order, hall};
 
 /// A message as the sandbox gateway writes it, about an attempt.
 fn message(id: &str, reference: &str) -> Vec<u8> {
-    json!({"id": id, "type": "payment.paid", "payment": {"id": "sbx_1", "reference": reference, "state": "PAID"}}).to_string().into_bytes()
+    json!({"id": id, "type": "payment.paid", "payment": {"id": "sbx_1", "reference": reference, "state": "PAID"}})
+        .to_string()
+        .into_bytes()
 }
 
 fn foreign() -> String {
@@ -77,9 +79,11 @@ async fn a_forged_message_changes_nothing_and_does_not_block_the_true_one() {
 
     house.press(&page, "pay").await;
     assert_eq!(house.signed(&message("evt_paid", &reference)).send().await.expect("an answer").status(), 200);
-    house.soon("it is confirmed", async || {
-        (house.purchase(booking.id).await.status == BookingStatus::Confirmed).then_some(())
-    }).await;
+    house
+        .soon("it is confirmed", async || {
+            (house.purchase(booking.id).await.status == BookingStatus::Confirmed).then_some(())
+        })
+        .await;
     house.check_money(booking.id).await;
     house.end().await;
 }
@@ -110,7 +114,12 @@ async fn what_is_too_long_unknown_or_not_understood_is_refused() {
         message("evt", "not-a-reference"),
     ];
     for body in odd {
-        assert_eq!(house.signed(&body).send().await.expect("an answer").status(), 400, "{:?}", String::from_utf8_lossy(&body));
+        assert_eq!(
+            house.signed(&body).send().await.expect("an answer").status(),
+            400,
+            "{:?}",
+            String::from_utf8_lossy(&body)
+        );
     }
     assert!(house.inbox_rows().await.is_empty());
     house.end().await;
@@ -166,9 +175,9 @@ async fn different_messages_about_one_payment_at_once_have_one_effect() {
     for status in futures::future::join_all(sent).await {
         assert_eq!(status.expect("no panic"), 200);
     }
-    house.until("all are applied", async || {
-        house.inbox_rows().await.iter().all(|row| row.1 == "APPLIED").then_some(())
-    }).await;
+    house
+        .until("all are applied", async || house.inbox_rows().await.iter().all(|row| row.1 == "APPLIED").then_some(()))
+        .await;
     assert_eq!((house.count("PaymentSucceeded").await, house.count("BookingConfirmed").await), (1, 1));
     house.check_money(booking.id).await;
 }

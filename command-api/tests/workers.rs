@@ -63,10 +63,12 @@ async fn many_holds_that_end_at_once_all_end_and_each_once() {
         }
         let taken = house.world.check_conservation(show.id).await;
         assert!(taken.quotas.values().all(|places| *places == 0));
-        house.soon("the end of all timers", async || {
-            let left = house.world.log.lease_timers(&[TimerKind::HoldEnds], std::time::Duration::ZERO, 10).await;
-            left.expect("the log answers").is_empty().then_some(())
-        }).await;
+        house
+            .soon("the end of all timers", async || {
+                let left = house.world.log.lease_timers(&[TimerKind::HoldEnds], std::time::Duration::ZERO, 10).await;
+                left.expect("the log answers").is_empty().then_some(())
+            })
+            .await;
         assert_eq!(house.count("BookingExpired").await, BOOKINGS);
         house.end().await;
     }
@@ -87,7 +89,8 @@ async fn a_show_that_is_over_is_completed_and_a_moved_one_is_not() {
     house.advance(60 * 60 * (48 + 6) + 60);
     house.soon("its end", async || (house.count("EventCompleted").await == 1).then_some(())).await;
     let status = async |id| {
-        let loaded = house.world.system.event(id, tickiz_command_api::executor::Reading::Fresh).await.expect("it loads");
+        let loaded =
+            house.world.system.event(id, tickiz_command_api::executor::Reading::Fresh).await.expect("it loads");
         loaded.aggregate.0.as_ref().expect("a show").status
     };
     assert_eq!((status(over.id).await, status(moved.id).await), (EventStatus::Completed, EventStatus::Published));
@@ -142,11 +145,16 @@ async fn a_cancelled_show_ends_every_booking_once_its_list_is_there_and_gives_al
         let expected = if paid.contains(&booking.id) { BookingStatus::Refunded } else { BookingStatus::Cancelled };
         house.status(booking.id, expected).await;
     }
-    house.until("the last money is back", async || {
-        let ledger = house.ledger().await;
-        let back = ledger.iter().filter(|entry| entry.charged_minor > 0 && entry.charged_minor == entry.returned_minor).count();
-        (back == 6 && house.count("RefundSucceeded").await == 6).then_some(())
-    }).await;
+    house
+        .until("the last money is back", async || {
+            let ledger = house.ledger().await;
+            let back = ledger
+                .iter()
+                .filter(|entry| entry.charged_minor > 0 && entry.charged_minor == entry.returned_minor)
+                .count();
+            (back == 6 && house.count("RefundSucceeded").await == 6).then_some(())
+        })
+        .await;
     for booking in &bookings {
         house.check_money(booking.id).await;
     }
@@ -170,7 +178,12 @@ impl Mails {
     }
 
     /// A process that writes mails, until it is told to stop.
-    async fn run(&self, house: &House, checkpoints: &Database, process: u128) -> (CancellationToken, tokio::task::JoinHandle<()>) {
+    async fn run(
+        &self,
+        house: &House,
+        checkpoints: &Database,
+        process: u128,
+    ) -> (CancellationToken, tokio::task::JoinHandle<()>) {
         let clock = Arc::new(house.world.clock.clone());
         let worker = MailWorker {
             log: house.world.log.clone(),
@@ -185,10 +198,11 @@ impl Mails {
     }
 
     fn files(&self) -> Vec<String> {
-        let names = std::fs::read_dir(self.folder.path()).expect("it reads").map(|entry| {
-            entry.expect("it reads").file_name().into_string().expect("a name of ours")
-        });
-        let mut names: Vec<String> = names.filter(|name| Path::new(name).extension().is_some_and(|of| of == "eml")).collect();
+        let names = std::fs::read_dir(self.folder.path())
+            .expect("it reads")
+            .map(|entry| entry.expect("it reads").file_name().into_string().expect("a name of ours"));
+        let mut names: Vec<String> =
+            names.filter(|name| Path::new(name).extension().is_some_and(|of| of == "eml")).collect();
         names.sort();
         names
     }
@@ -201,7 +215,7 @@ impl Mails {
         let mut text = Vec::new();
         let mut rest = body.replace("=\r\n", "");
         while let Some(at) = rest.find('=') {
-            text.extend_from_slice(rest[..at].as_bytes());
+            text.extend_from_slice(&rest.as_bytes()[..at]);
             text.push(u8::from_str_radix(&rest[at + 1..at + 3], 16).expect("quoted-printable"));
             rest = rest[at + 3..].to_owned();
         }
@@ -252,7 +266,10 @@ async fn a_confirmed_booking_gets_one_mail_with_its_codes_however_often_it_is_wr
     for code in codes {
         verifier.verify(code).expect("a good signature");
     }
-    assert!(text.contains(&booking.purchase.code) && text.contains("Floor, A, 1") && text.contains("Asia/Ho_Chi_Minh"), "{text}");
+    assert!(
+        text.contains(&booking.purchase.code) && text.contains("Floor, A, 1") && text.contains("Asia/Ho_Chi_Minh"),
+        "{text}"
+    );
 
     // It stops, and another process begins from the start, as if every checkpoint were lost.
     stop.cancel();
@@ -293,9 +310,15 @@ async fn nobody_writes_to_a_person_who_was_erased() {
     assert!(mails.files()[0].starts_with(&kept.id.to_string()));
     stop.cancel();
     running.await.expect("it ends");
-    let confirmed = house.world.log.read(0, 10_000).await.expect("the log").iter().filter(|one| {
-        one.event_type == "BookingConfirmed" && one.decode::<BookingDomainEvent>().is_ok()
-    }).count();
+    let confirmed = house
+        .world
+        .log
+        .read(0, 10_000)
+        .await
+        .expect("the log")
+        .iter()
+        .filter(|one| one.event_type == "BookingConfirmed" && one.decode::<BookingDomainEvent>().is_ok())
+        .count();
     assert_eq!(confirmed, 2);
     house.end().await;
 }

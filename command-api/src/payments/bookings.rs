@@ -58,8 +58,10 @@ impl Bookings for SystemCommands {
 
     async fn record(&self, booking: BookingId, cause: Uuid, fact: Fact) -> Result<Purchase, BookingsError> {
         let payments = Origin::system(PAYMENTS, cause);
-        let outcome = async |payment_id, outcome| self.record_payment_outcome(booking, payment_id, outcome, &payments).await;
-        let refund = async |refund_id, outcome| self.record_refund_outcome(booking, refund_id, outcome, &payments).await;
+        let outcome =
+            async |payment_id, outcome| self.record_payment_outcome(booking, payment_id, outcome, &payments).await;
+        let refund =
+            async |refund_id, outcome| self.record_refund_outcome(booking, refund_id, outcome, &payments).await;
         let after = match fact {
             Fact::Pending { payment_id, gateway_reference, redirect_url } => {
                 self.record_pending(booking, payment_id, gateway_reference, redirect_url, &payments).await
@@ -84,7 +86,8 @@ impl Bookings for SystemCommands {
     }
 
     async fn complete_show(&self, show: EventId, cause: Uuid) -> Result<Show, BookingsError> {
-        let after = self.complete_event(show, &Origin::system(TIMERS, cause)).await.map_err(|refusals| failed(&refusals))?;
+        let after =
+            self.complete_event(show, &Origin::system(TIMERS, cause)).await.map_err(|refusals| failed(&refusals))?;
         after.aggregate.0.clone().ok_or(BookingsError::Unknown)
     }
 }

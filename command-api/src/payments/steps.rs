@@ -54,8 +54,7 @@ impl Payments {
             }
             Err(GatewayError::Refused(why)) => {
                 tracing::error!(payment.id = %attempt.payment_id, %why, "a gateway refuses an attempt");
-                let fact =
-                    Fact::Declined { payment_id: attempt.payment_id, reason: REFUSED_AT_START.to_owned() };
+                let fact = Fact::Declined { payment_id: attempt.payment_id, reason: REFUSED_AT_START.to_owned() };
                 self.bookings.record(attempt.booking_id, cause, fact).await?;
                 Ok(Next::Done)
             }
@@ -209,7 +208,8 @@ impl Payments {
 
     /// Looks end some time after the deadline. What is undecided then stays visible as it is, and a person has to look.
     fn unless_hopeless(&self, case: &Case, again: Next) -> Next {
-        let patience = chrono::TimeDelta::from_std(case.gateway.looks().give_up_after).unwrap_or(chrono::TimeDelta::MAX);
+        let patience =
+            chrono::TimeDelta::from_std(case.gateway.looks().give_up_after).unwrap_or(chrono::TimeDelta::MAX);
         if self.bookings.now() < case.payment.pay_until + patience {
             return again;
         }

@@ -63,7 +63,6 @@ impl WebhookReceiver {
     }
 
     /// `POST /webhooks/{gateway}`.
-    #[must_use]
     pub fn routes(&self) -> Router {
         // The body is counted here, so that what is too long is answered 413 whatever comes in front.
         Router::new()
@@ -72,7 +71,13 @@ impl WebhookReceiver {
             .with_state(self.clone())
     }
 
-    async fn take(&self, gateway: &Arc<dyn Gateway>, query: Option<&str>, headers: &HeaderMap, body: &Bytes) -> Response {
+    async fn take(
+        &self,
+        gateway: &Arc<dyn Gateway>,
+        query: Option<&str>,
+        headers: &HeaderMap,
+        body: &Bytes,
+    ) -> Response {
         let name = name_of(gateway.method());
         let webhook = match gateway.parse_webhook(Delivery { query, headers, body }) {
             Ok(webhook) => webhook,
@@ -125,7 +130,9 @@ fn answer(answer: WebhookAnswer) -> Response {
 /// The headers that may help to understand a message later, as a JSON object.
 fn kept_headers(headers: &HeaderMap) -> String {
     let kept = headers.iter().filter(|(name, _)| {
-        KEPT_HEADERS.contains(&name.as_str()) || name.as_str().contains("signature") || name.as_str().contains("transmission")
+        KEPT_HEADERS.contains(&name.as_str())
+            || name.as_str().contains("signature")
+            || name.as_str().contains("transmission")
     });
     let object: serde_json::Map<String, serde_json::Value> = kept
         .map(|(name, value)| {

@@ -57,7 +57,8 @@ impl Checkpoint {
             let made = sqlx::query(INSERT).bind(self.name).bind(SHARD).execute(pool).await;
             match made {
                 Err(sqlx::Error::Database(error)) if error.is_unique_violation() => {}
-                other => drop(other?),
+                Err(error) => return Err(error.into()),
+                Ok(_) => {}
             }
             sqlx::query(TAKE)
                 .bind(self.holder)

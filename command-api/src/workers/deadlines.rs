@@ -91,7 +91,9 @@ impl Step for ShowEnds {
         wait_until(&*self.0, timer.timer.due_at).await;
         match self.0.complete_show(id, timer.timer_id).await {
             // One that was moved has another timer; a draft that is never published stays one.
-            Ok(show) if show.status == EventStatus::Published && !show.postponed && show.over_at() <= timer.timer.due_at => {
+            Ok(show)
+                if show.status == EventStatus::Published && !show.postponed && show.over_at() <= timer.timer.due_at =>
+            {
                 Next::Again(SOON)
             }
             Ok(_) => Next::Done,

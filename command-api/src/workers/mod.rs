@@ -43,8 +43,13 @@ const PAYMENTS: Lane = Lane {
 };
 
 /// Gateways that are asked; a lane of their own, so that one which does not answer holds up nobody who has to pay.
-const RECONCILER: Lane =
-    Lane { name: "reconciler", kinds: &[TimerKind::PaymentCheck], at_once: 64, lease: STEP_LEASE, poll: Duration::from_millis(500) };
+const RECONCILER: Lane = Lane {
+    name: "reconciler",
+    kinds: &[TimerKind::PaymentCheck],
+    at_once: 64,
+    lease: STEP_LEASE,
+    poll: Duration::from_millis(500),
+};
 
 #[async_trait::async_trait]
 impl Step for Payments {
@@ -96,8 +101,7 @@ impl Workers {
         };
         let bookings = options.bookings;
         let payments: Arc<dyn Step> = Arc::new(options.payments);
-        let end_bookings =
-            EndBookings { bookings: bookings.clone(), list: options.list, log: options.log.clone() };
+        let end_bookings = EndBookings { bookings: bookings.clone(), list: options.list, log: options.log.clone() };
         let lanes: [(Lane, Arc<dyn Step>); 5] = [
             (HOLDS, Arc::new(HoldEnds(bookings.clone()))),
             (SHOWS, Arc::new(ShowEnds(bookings))),

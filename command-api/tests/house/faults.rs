@@ -7,9 +7,8 @@ use parking_lot::Mutex;
 use tickiz_command_api::{
     SystemCommands,
     gateways::{
-        Attempt, Created, Delivery, Gateway, GatewayError, GatewayPayment, LookSchedule, RefundOrder, RefundOutcome, Rejected,
-        Unsuitable, Webhook,
-        sandbox::SandboxGateway,
+        Attempt, Created, Delivery, Gateway, GatewayError, GatewayPayment, LookSchedule, RefundOrder, RefundOutcome,
+        Rejected, Unsuitable, Webhook, sandbox::SandboxGateway,
     },
     payments::{Bookings, BookingsError, Fact},
 };

@@ -24,7 +24,11 @@ use tickiz_command_api::{
     ids::SystemEntropy,
     payments::{Bookings, Payments},
     stores::{Database, INBOX, SANDBOX, StoreAt},
-    webhooks::{WebhookReceiver, inbox::Inbox, worker::{Waiting, WebhookWorker}},
+    webhooks::{
+        WebhookReceiver,
+        inbox::Inbox,
+        worker::{Waiting, WebhookWorker},
+    },
     workers::{
         WorkerOptions, Workers,
         cancellation::{BookingList, ListError},
@@ -41,7 +45,7 @@ use tickiz_event_log::{EventLog, LeasedTimer, Position};
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::task::TaskTracker;
 
-use self::faults::{FaultyBookings, FaultyGateway, Faults};
+use self::faults::{Faults, FaultyBookings, FaultyGateway};
 use crate::world::{Order, Store, World, anybody, payment};
 
 /// How long something may take before a test gives up. Far above what it takes; no test measures speed.
@@ -65,7 +69,14 @@ pub struct Plan {
 
 impl Default for Plan {
     fn default() -> Self {
-        Self { store: Store::Memory, faults: Faults::none(), lose_webhooks: false, second_method: false, books: None, idle_desk: false }
+        Self {
+            store: Store::Memory,
+            faults: Faults::none(),
+            lose_webhooks: false,
+            second_method: false,
+            books: None,
+            idle_desk: false,
+        }
     }
 }
 
@@ -143,8 +154,20 @@ impl House {
             .build()
             .expect("a client without odd settings");
         Self {
-            world, service, payments, provider, books, inbox, address, url, http, bookings, tasks,
-            webhooks: Some(webhooks), workers: None, server,
+            world,
+            service,
+            payments,
+            provider,
+            books,
+            inbox,
+            address,
+            url,
+            http,
+            bookings,
+            tasks,
+            webhooks: Some(webhooks),
+            workers: None,
+            server,
         }
     }
 
@@ -217,7 +240,12 @@ impl House {
         crate::world::place_by(&self.service, order).await.expect("the places are free")
     }
 
-    pub async fn try_pay(&self, booking: &BookingAnswer, method: PaymentMethod, key: &str) -> Result<PaymentAnswer, Refusals> {
+    pub async fn try_pay(
+        &self,
+        booking: &BookingAnswer,
+        method: PaymentMethod,
+        key: &str,
+    ) -> Result<PaymentAnswer, Refusals> {
         let request = request::PayBooking {
             booking_id: booking.id.to_string(),
             method,
@@ -285,12 +313,18 @@ impl House {
     pub fn signed(&self, body: &[u8]) -> reqwest::RequestBuilder {
         use tickiz_event_log::runtime::Clock;
         let signature = provider::courier::sign(SECRET, self.world.clock.now().timestamp(), body);
-        self.http.post(format!("{}/webhooks/sandbox", self.url)).header("sandbox-signature", signature).body(body.to_vec())
+        self.http
+            .post(format!("{}/webhooks/sandbox", self.url))
+            .header("sandbox-signature", signature)
+            .body(body.to_vec())
     }
 
     pub async fn inbox_rows(&self) -> Vec<(String, String, i32)> {
         let Database::Sqlite(pool) = &self.inbox else { panic!("the tests' inbox is SQLite") };
-        sqlx::query_as("SELECT event_key, state, attempts FROM webhook_inbox ORDER BY id").fetch_all(pool).await.expect("it reads")
+        sqlx::query_as("SELECT event_key, state, attempts FROM webhook_inbox ORDER BY id")
+            .fetch_all(pool)
+            .await
+            .expect("it reads")
     }
 
     /// What must hold at the end of every story: what the gateway took is recorded and became a ticket or a refund, and what it gave
@@ -305,7 +339,11 @@ impl House {
             }
             let attempt = purchase.payment(reference.payment_id).expect("the attempt is in the log");
             assert_eq!(entry.returned_minor, entry.refunded_minor, "the gateway's account is the sum of its movements");
-            assert_eq!(entry.charged_minor, attempt.received.map_or(0, |money| money.minor()), "what was taken is recorded");
+            assert_eq!(
+                entry.charged_minor,
+                attempt.received.map_or(0, |money| money.minor()),
+                "what was taken is recorded"
+            );
             kept += entry.charged_minor - entry.returned_minor;
         }
         let due = if purchase.status == BookingStatus::Confirmed { purchase.total.minor() } else { 0 };

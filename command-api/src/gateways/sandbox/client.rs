@@ -163,19 +163,24 @@ impl SandboxGateway {
         let status = answer.status();
         let bytes = read_bounded(answer).await?;
         if status.is_success() {
-            let unreadable = |error| GatewayError::Unknown(format!("an answer of {status} that cannot be read: {error}"));
+            let unreadable =
+                |error| GatewayError::Unknown(format!("an answer of {status} that cannot be read: {error}"));
             return serde_json::from_slice(&bytes).map(Answered::Good).map_err(unreadable);
         }
         let error: Option<ErrorAnswer> = serde_json::from_slice(&bytes).ok();
         let code = error.as_ref().map_or("", |error| error.error.code.as_str());
-        let why = error.as_ref().map_or_else(|| status.to_string(), |e| format!("{status} {}: {}", e.error.code, e.error.message));
+        let why = error
+            .as_ref()
+            .map_or_else(|| status.to_string(), |e| format!("{status} {}: {}", e.error.code, e.error.message));
         match (status, code) {
             (StatusCode::NOT_FOUND, "not_found") => Ok(Answered::NotThere),
             (StatusCode::TOO_MANY_REQUESTS, _) => Err(GatewayError::NotDone(why)),
             // Something else was asked under this key before, such as an older title: what it is, reading says.
             (StatusCode::CONFLICT, "idempotency_key_reused") => Err(GatewayError::Unknown(why)),
             // Another server answers there, or our key is wrong: nothing was done, and somebody will set it right.
-            (StatusCode::NOT_FOUND | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, _) => Err(GatewayError::NotDone(why)),
+            (StatusCode::NOT_FOUND | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, _) => {
+                Err(GatewayError::NotDone(why))
+            }
             (status, _) if status.is_client_error() => Err(GatewayError::Refused(why)),
             _ => Err(GatewayError::Unknown(why)),
         }
@@ -192,7 +197,9 @@ impl SandboxGateway {
 
 async fn read_bounded(mut answer: reqwest::Response) -> Result<Vec<u8>, GatewayError> {
     let mut bytes = Vec::new();
-    while let Some(chunk) = answer.chunk().await.map_err(|error| GatewayError::Unknown(error.without_url().to_string()))? {
+    while let Some(chunk) =
+        answer.chunk().await.map_err(|error| GatewayError::Unknown(error.without_url().to_string()))?
+    {
         if bytes.len() + chunk.len() > MAX_ANSWER_BYTES {
             return Err(GatewayError::Unknown(format!("an answer of more than {MAX_ANSWER_BYTES} bytes")));
         }
@@ -210,7 +217,8 @@ fn failed(error: reqwest::Error) -> GatewayError {
 impl PaymentAnswer {
     fn into_payment(self) -> Result<GatewayPayment, GatewayError> {
         let odd = |what: String| GatewayError::Unknown(format!("an answer that cannot be understood: {what}"));
-        let reference: AttemptRef = self.reference.parse().map_err(|_| odd(format!("reference {:?}", self.reference)))?;
+        let reference: AttemptRef =
+            self.reference.parse().map_err(|_| odd(format!("reference {:?}", self.reference)))?;
         let status = match self.state.as_str() {
             "OPEN" => GatewayStatus::Open,
             "PROCESSING" => GatewayStatus::Pending,
@@ -271,9 +279,7 @@ impl Gateway for SandboxGateway {
         });
         let key = attempt.reference.payment_id.to_string();
         match self.call::<PaymentAnswer>(Method::POST, "payments", Some(key), Some(body)).await? {
-            Answered::Good(payment) => {
-                Ok(Created { gateway_reference: payment.id, redirect_url: Some(payment.url) })
-            }
+            Answered::Good(payment) => Ok(Created { gateway_reference: payment.id, redirect_url: Some(payment.url) }),
             Answered::NotThere => Err(GatewayError::NotDone("the gateway has no such call".to_owned())),
         }
     }
@@ -301,7 +307,9 @@ impl Gateway for SandboxGateway {
         });
         match self.call::<RefundAnswer>(Method::POST, "refunds", Some(order.refund_id.to_string()), Some(body)).await {
             Ok(Answered::Good(refund)) => refund.into_outcome(),
-            Ok(Answered::NotThere) => Ok(RefundOutcome::Refused { reason: "the gateway has no such payment".to_owned() }),
+            Ok(Answered::NotThere) => {
+                Ok(RefundOutcome::Refused { reason: "the gateway has no such payment".to_owned() })
+            }
             Err(GatewayError::Refused(reason)) => Ok(RefundOutcome::Refused { reason }),
             Err(error) => Err(error),
         }

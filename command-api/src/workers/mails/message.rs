@@ -159,7 +159,9 @@ mod tests {
 
     #[test]
     fn no_value_begins_a_header_of_its_own() {
-        for hostile in ["Show\r\nBcc: all@example.com", "Show\nBcc: x", "Show\rBcc: x", "Show\u{2028}Bcc: x", "Show\u{85}Bcc: x"] {
+        for hostile in
+            ["Show\r\nBcc: all@example.com", "Show\nBcc: x", "Show\rBcc: x", "Show\u{2028}Bcc: x", "Show\u{85}Bcc: x"]
+        {
             let bytes = mail(hostile, hostile, "text\n");
             let (head, _) = bytes.split_once("\r\n\r\n").unwrap();
             for line in head.split("\r\n") {
@@ -171,7 +173,8 @@ mod tests {
 
     #[test]
     fn a_header_beyond_ascii_is_made_of_short_words_that_say_the_same() {
-        let subject = "Vé của bạn cho Đêm nhạc Trịnh Công Sơn ở Nhà hát Lớn Hà Nội 🎵🎵🎵🎵🎵🎵🎵🎵🎵🎵🎵🎵🎵🎵🎵🎵🎵🎵";
+        let subject =
+            "Vé của bạn cho Đêm nhạc Trịnh Công Sơn ở Nhà hát Lớn Hà Nội 🎵🎵🎵🎵🎵🎵🎵🎵🎵🎵🎵🎵🎵🎵🎵🎵🎵🎵";
         let bytes = mail(subject, "Nguyễn Thị Lan", "text\n");
         let head = bytes.split_once("\r\n\r\n").unwrap().0.replace("\r\n ", " ");
         let value = head.lines().find_map(|line| line.strip_prefix("Subject: ")).unwrap();
@@ -196,7 +199,7 @@ mod tests {
         let mut bytes = Vec::new();
         let mut rest = body.replace("=\r\n", "").replace("\r\n", "\n");
         while let Some(at) = rest.find('=') {
-            bytes.extend_from_slice(rest[..at].as_bytes());
+            bytes.extend_from_slice(&rest.as_bytes()[..at]);
             bytes.push(u8::from_str_radix(&rest[at + 1..at + 3], 16).unwrap());
             rest = rest[at + 3..].to_owned();
         }

@@ -54,7 +54,13 @@ impl Language {
                 format!("{}, {} ({})", WEEKDAYS[weekday], local.format("%-d %B %Y, %H:%M"), show.time_zone)
             }
             Self::Vietnamese => {
-                format!("{} {}, {} ({})", local.format("%H:%M"), WEEKDAYS_VI[weekday], local.format("%d/%m/%Y"), show.time_zone)
+                format!(
+                    "{} {}, {} ({})",
+                    local.format("%H:%M"),
+                    WEEKDAYS_VI[weekday],
+                    local.format("%d/%m/%Y"),
+                    show.time_zone
+                )
             }
         }
     }

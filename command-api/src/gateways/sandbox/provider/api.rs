@@ -161,7 +161,11 @@ fn parse<T: DeserializeOwned>(body: &Bytes) -> Result<T, Refused> {
 
 fn bounded(name: &str, text: &str, most: usize) -> Result<(), Refused> {
     let chars = text.chars().count();
-    if (1..=most).contains(&chars) { Ok(()) } else { Err(Refused::invalid(format!("{name} has 1 to {most} characters"))) }
+    if (1..=most).contains(&chars) {
+        Ok(())
+    } else {
+        Err(Refused::invalid(format!("{name} has 1 to {most} characters")))
+    }
 }
 
 fn request_hash(body: &Bytes) -> String {
@@ -185,12 +189,8 @@ fn payment_answer(provider: &Provider, status: StatusCode, payment: &Payment) ->
 }
 
 fn refund_answer(status: StatusCode, refund: &Refund) -> Response {
-    let body = RefundBody {
-        id: &refund.id,
-        payment: &refund.payment_id,
-        state: "DONE",
-        amount_minor: refund.amount_minor,
-    };
+    let body =
+        RefundBody { id: &refund.id, payment: &refund.payment_id, state: "DONE", amount_minor: refund.amount_minor };
     (status, Json(body)).into_response()
 }
 

@@ -53,7 +53,8 @@ const TAKE_REFUND: &str = "UPDATE sandbox_payments SET refunded_minor = refunded
                            WHERE id = ? AND state = ? AND refunded_minor + ? <= amount_minor";
 const INSERT_REFUND: &str = "INSERT INTO sandbox_refunds (id, idempotency_key, request_hash, payment_id, amount_minor, reason, \
                              created_at) VALUES (?, ?, ?, ?, ?, ?, ?)";
-const SELECT_REFUND: &str = "SELECT id, request_hash, payment_id, amount_minor FROM sandbox_refunds WHERE idempotency_key = ?";
+const SELECT_REFUND: &str =
+    "SELECT id, request_hash, payment_id, amount_minor FROM sandbox_refunds WHERE idempotency_key = ?";
 const SELECT_DELIVERIES: &str = "SELECT id, body, attempts FROM sandbox_deliveries WHERE next_attempt_at <= ? \
                                  ORDER BY next_attempt_at LIMIT ?";
 const TAKE_DELIVERY: &str = "UPDATE sandbox_deliveries SET attempts = attempts + 1, next_attempt_at = ?, last_attempt_at = ? \
@@ -421,7 +422,8 @@ fn money(minor: i64, currency: String) -> Result<Money, BooksError> {
 }
 
 fn state(name: String) -> Result<State, BooksError> {
-    State::parse(&name).ok_or_else(|| BooksError::Store(StoreError::Damaged(format!("a sandbox payment's state {name:?}"))))
+    State::parse(&name)
+        .ok_or_else(|| BooksError::Store(StoreError::Damaged(format!("a sandbox payment's state {name:?}"))))
 }
 
 fn is_unique_violation(error: &sqlx::Error) -> bool {

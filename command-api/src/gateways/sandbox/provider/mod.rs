@@ -81,7 +81,6 @@ impl Provider {
     }
 
     /// `/sandbox/pay/{id}` and `/sandbox/api/…`.
-    #[must_use]
     pub fn routes(&self) -> Router {
         Router::new()
             .route("/sandbox/pay/{id}", get(page::show).post(page::press))

@@ -155,7 +155,10 @@ fn outcome(payment: &Payment, texts: &Texts, decided_before: bool) -> String {
     let mut html = heading(payment);
     html.push_str(&format!("<p>{}</p>", escape(texts.of(payment.state))));
     if let (State::Processing, Some(due_at)) = (payment.state, payment.due_at) {
-        html.push_str(&format!("<p class=\"note\">{} (+{LATE_BY_SECONDS} s)</p>", due_at.format("%Y-%m-%d %H:%M:%S UTC")));
+        html.push_str(&format!(
+            "<p class=\"note\">{} (+{LATE_BY_SECONDS} s)</p>",
+            due_at.format("%Y-%m-%d %H:%M:%S UTC")
+        ));
     }
     if decided_before {
         html.push_str(&format!("<p class=\"note\">{}</p>", escape(texts.decided)));
@@ -236,7 +239,10 @@ pub async fn press(
         return document(texts, StatusCode::CONFLICT, &outcome(&payment, texts, true));
     }
     match return_url(&payment).and_then(|url| HeaderValue::try_from(url).ok()) {
-        Some(url) => (StatusCode::SEE_OTHER, [(header::LOCATION, url), (header::CACHE_CONTROL, HeaderValue::from_static("no-store"))])
+        Some(url) => (
+            StatusCode::SEE_OTHER,
+            [(header::LOCATION, url), (header::CACHE_CONTROL, HeaderValue::from_static("no-store"))],
+        )
             .into_response(),
         None => document(texts, StatusCode::OK, &outcome(&payment, texts, false)),
     }
