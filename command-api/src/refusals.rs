@@ -82,6 +82,21 @@ pub fn event(error: &EventError, root: InputRoot) -> Refusal {
     }
 }
 
+/// The same at a field that the request has: where two times contradict each other and the one that the Event names was not
+/// given but stays, the one that was given is at fault.
+#[must_use]
+pub fn at_given(mut refusal: Refusal, is_given: impl Fn(&str) -> bool) -> Refusal {
+    const TIMES: [&str; 4] = ["startsAt", "endsAt", "salesStart", "salesEnd"];
+    if let Some(PathSegment::Key(field)) = refusal.path.as_mut().and_then(|path| path.last_mut())
+        && TIMES.contains(&field.as_str())
+        && !is_given(field)
+        && let Some(given) = TIMES.into_iter().find(|time| is_given(time))
+    {
+        given.clone_into(field);
+    }
+    refusal
+}
+
 /// Why a show sells nothing now. A draft reads as not there.
 #[must_use]
 pub fn not_on_sale(reason: NotOnSale) -> Refusal {

@@ -84,7 +84,7 @@ async fn what_is_in_the_log_tells_nobody_who_the_buyer_is_or_how_to_act_for_him(
     let placed = world.place(order).await.expect("places are free");
     let token = placed.access_token.clone().expect("the buyer's answer has it");
     world.cancel(placed.id, Some(token.clone()), "c").await.expect("a free booking can be cancelled");
-    for event in world.log.read(0, usize::MAX).await.unwrap() {
+    for event in world.whole_log().await {
         let text = String::from_utf8_lossy(&event.payload).to_lowercase();
         let metadata = format!("{:?}", event.metadata).to_lowercase();
         for secret in ["lan", "secret", "@", "ill\"", &token.0.to_lowercase()] {
@@ -154,7 +154,7 @@ async fn nothing_is_booked_or_confirmed_after_a_show_is_cancelled_and_its_bookin
         let placed = world.place(Order::of(show.id, "a@example.com", "k").seats(&["A-1"])).await.expect("it is free");
         let paid = world.pay(&placed, PaymentMethod::Sandbox, "p").await.expect("it can be paid");
         // Another process has the show in mind as it was.
-        let elsewhere = world.other_process();
+        let elsewhere = world.other_process().await;
         world::place_by(&elsewhere, Order::of(show.id, "b@example.com", "k").seats(&["A-2"]))
             .await
             .expect("it is free");

@@ -123,7 +123,7 @@ async fn a_change_is_judged_with_what_stays() {
     };
     let dollars = json!({"price": {"amount": "1.00", "currency": "USD"}});
     let cases = [
-        (json!({"startsAt": in_hours(51)}), vec![r#"INVALID_INPUT ["input","endsAt"]"#]),
+        (json!({"startsAt": in_hours(51)}), vec![r#"INVALID_INPUT ["input","startsAt"]"#]),
         (json!({"startsAt": in_hours(-1)}), vec![r#"INVALID_INPUT ["input","startsAt"]"#]),
         (json!({"endsAt": in_hours(47)}), vec![r#"INVALID_INPUT ["input","endsAt"]"#]),
         (json!({"salesEnd": in_hours(0)}), vec![r#"INVALID_INPUT ["input","salesEnd"]"#]),

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use tickiz_command_api::validation::{booking, create_event, limits, update_event};
-use tickiz_contract::{ErrorCode, PathSegment, Refusals, request};
+use tickiz_contract::{PathSegment, Refusals, request};
 
 const ID: &str = "0190a8f2-3c1d-7e55-9b0a-6f1d2c3b4a59";
 
@@ -204,6 +204,7 @@ fn a_type_covers_seats_or_draws_on_a_quota() {
         ("/ticketTypes/0/seatCategories", json!(["A", "C"]), "/ticketTypes/0/seatCategories/1"),
         ("/ticketTypes/0/seatCategories", json!(["a"]), "/ticketTypes/0/seatCategories/0"),
         ("/ticketTypes/0/seatCategories", json!(["Empty"]), "/ticketTypes/0/seatCategories"),
+        ("/ticketTypes/0/seatCategories", json!(vec!["A"; 100_000]), "/ticketTypes/0/seatCategories"),
         ("/ticketTypes/0/capacity", json!(4), "/ticketTypes/0/capacity"),
         ("/ticketTypes/0/quota", json!("shared"), "/ticketTypes/0/quota"),
         ("/seatingPlan", Value::Null, "/ticketTypes/0/seatCategories"),

@@ -110,11 +110,15 @@ impl Decision<Event> for Manage<'_> {
     }
 
     fn refused(&self, error: &EventError) -> Refusals {
-        let root = match self.step {
-            Step::Postpone(_) => InputRoot::Arguments,
-            Step::Publish | Step::Cancel { .. } => InputRoot::None,
+        let Step::Postpone(postponement) = &self.step else {
+            return refusals::event(error, InputRoot::None).into();
         };
-        refusals::event(error, root).into()
+        let is_given = |time: &str| match time {
+            "startsAt" => postponement.starts_at.is_some(),
+            "endsAt" => postponement.ends_at.is_some(),
+            _ => false,
+        };
+        refusals::at_given(refusals::event(error, InputRoot::Arguments), is_given).into()
     }
 
     fn lost(&mut self, lost: Vec<LostClaim>) -> Result<(), Refusals> {

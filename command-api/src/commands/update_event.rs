@@ -79,7 +79,13 @@ impl Decision<Event> for Change<'_> {
     }
 
     fn refused(&self, error: &EventError) -> Refusals {
-        refusals::event(error, InputRoot::Input).into()
+        let is_given = |time: &str| match time {
+            "startsAt" => self.update.starts_at.is_some(),
+            "endsAt" => self.update.ends_at.is_some(),
+            "salesStart" => self.update.sales_start.is_some(),
+            _ => self.update.sales_end.is_some(),
+        };
+        refusals::at_given(refusals::event(error, InputRoot::Input), is_given).into()
     }
 
     fn lost(&mut self, lost: Vec<LostClaim>) -> Result<(), Refusals> {

@@ -16,7 +16,7 @@ use tickiz_domain::{
     event::{EventCategory, Venue, VenueTime},
     ids::OrganizerId,
     money::{Currency, Money},
-    seating_plan::{self, SeatingPlan},
+    seating_plan::{self, MAX_CATEGORIES, SeatingPlan},
     zoned,
 };
 
@@ -341,6 +341,10 @@ fn seats(
     let sizes = plan.category_sizes();
     let mut seats = 0;
     faults.within("seatCategories", |faults| {
+        if input.seat_categories.len() > MAX_CATEGORIES {
+            faults.report_here(format!("a ticket type covers at most {MAX_CATEGORIES} seat categories"));
+            return;
+        }
         for (at, name) in input.seat_categories.iter().enumerate() {
             if input.seat_categories[..at].contains(name) {
                 faults.report(at, format!("the category {name:?} is there already"));

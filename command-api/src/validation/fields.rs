@@ -204,7 +204,6 @@ pub fn venue(faults: &mut Faults, step: impl Into<Step>, given: &VenueInput) -> 
 }
 
 /// Degrees within plus and minus `bound`. The outer `None` is a fault.
-#[expect(clippy::option_option, reason = "the outer one is a fault, the inner one that nothing was given")]
 fn degrees(faults: &mut Faults, step: &'static str, given: Option<f64>, bound: f64) -> Option<Option<f64>> {
     match given {
         // A NaN is not within anything.
@@ -219,7 +218,6 @@ fn degrees(faults: &mut Faults, step: &'static str, given: Option<f64>, bound: f
 }
 
 /// Checks what may be left out. The outer `None` is a fault, the inner one that nothing was given.
-#[expect(clippy::option_option, reason = "the outer one is a fault, the inner one that nothing was given")]
 pub fn optional<T, U>(given: Option<T>, check: impl FnOnce(T) -> Option<U>) -> Option<Option<U>> {
     match given {
         Some(given) => check(given).map(Some),

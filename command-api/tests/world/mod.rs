@@ -5,6 +5,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use chrono::{DateTime, Duration, Utc};
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tickiz_command_api::{
     CommandOptions, CommandService, PaymentDesk, PaymentOutcome, SystemCommands, executor::Origin,
@@ -19,17 +20,53 @@ use tickiz_domain::{
     ids::{BookingId, EventId, OrganizerId, PaymentId, SeatId},
     stream::StreamType,
 };
-use tickiz_event_log::{EventLog, LogOptions, LogService, runtime::ManualClock};
+use tickiz_event_log::{EventLog, LogOptions, LogService, Recorded, runtime::ManualClock};
 use uuid::Uuid;
+
+#[path = "../servers/mod.rs"]
+mod servers;
+
+use servers::Server;
 
 /// Which store a world lives in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Store {
     Memory,
     Sqlite,
+    /// The server that the variable names.
+    Server(&'static str),
 }
 
+/// The stores that need no server.
 pub const STORES: [Store; 2] = [Store::Memory, Store::Sqlite];
+
+/// And the servers that there are. A test run that was promised servers fails without one.
+pub fn stores_and_servers() -> Vec<Store> {
+    let is_there = |variable: &&str| {
+        let is_set = std::env::var(variable).is_ok();
+        assert!(is_set || std::env::var("TICKIZ_TEST_REQUIRE_SERVERS").is_err(), "{variable} is not set");
+        is_set
+    };
+    STORES.into_iter().chain(servers::VARIABLES.into_iter().filter(is_there).map(Store::Server)).collect()
+}
+
+/// Where the log is, so that another process can open it too.
+enum At {
+    Memory,
+    File(tempfile::TempDir),
+    Server(Server),
+}
+
+impl At {
+    async fn open(&self, options: LogOptions) -> (EventLog, LogService) {
+        let opened = match self {
+            Self::Memory => EventLog::open_memory(options).await,
+            Self::File(folder) => EventLog::open_sqlite(&folder.path().join("log.db"), options).await,
+            Self::Server(server) => EventLog::open_mysql(&server.url, options).await,
+        };
+        opened.expect("the log opens")
+    }
+}
 
 pub const ORGANIZER: OrganizerId = OrganizerId(Uuid::from_u128(0x0190_a8f2_3c1d_7e55_9b0a_6f1d_2c3b_4a59));
 
@@ -62,38 +99,45 @@ pub struct World {
     pub log: EventLog,
     /// Moves only the store in memory.
     pub clock: Arc<ManualClock>,
-    log_service: LogService,
-    _folder: Option<tempfile::TempDir>,
+    log_services: Mutex<Vec<LogService>>,
+    at: At,
 }
 
 impl World {
     pub async fn new(store: Store) -> Self {
         let clock = Arc::new(ManualClock::new(Utc::now()));
-        let (log, log_service, folder) = match store {
-            Store::Memory => {
-                let options = LogOptions { clock: Arc::new(clock.clone()), ..LogOptions::default() };
-                let (log, service) = EventLog::open_memory(options).await.expect("a log in memory opens");
-                (log, service, None)
-            }
-            Store::Sqlite => {
-                let folder = tempfile::tempdir().expect("a temporary folder");
-                let path = folder.path().join("log.db");
-                let (log, service) =
-                    EventLog::open_sqlite(&path, LogOptions::default()).await.expect("a log in a file opens");
-                (log, service, Some(folder))
+        let (at, options) = match store {
+            Store::Memory => (At::Memory, LogOptions { clock: Arc::new(clock.clone()), ..LogOptions::default() }),
+            Store::Sqlite => (At::File(tempfile::tempdir().expect("a temporary folder")), LogOptions::default()),
+            Store::Server(variable) => {
+                let server = Server::create(variable).await.expect("the variable is set");
+                (At::Server(server), LogOptions::default())
             }
         };
+        let (log, log_service) = at.open(options).await;
         let (service, system) = service_over(&log);
-        Self { service, system, log, clock, log_service, _folder: folder }
+        Self { service, system, log, clock, log_services: Mutex::new(vec![log_service]), at }
     }
 
-    /// Another process's write side over the same log: nothing remembered is shared.
-    pub fn other_process(&self) -> CommandService {
-        service_over(&self.log).0
+    /// Another process's write side over the same store: its own writer where the store allows for one, nothing remembered in
+    /// common anyway.
+    pub async fn other_process(&self) -> CommandService {
+        if let At::Memory = self.at {
+            return service_over(&self.log).0;
+        }
+        let (log, log_service) = self.at.open(LogOptions::default()).await;
+        self.log_services.lock().push(log_service);
+        service_over(&log).0
     }
 
     pub async fn end(self) {
-        self.log_service.shutdown().await;
+        let services = std::mem::take(&mut *self.log_services.lock());
+        for service in services {
+            service.shutdown().await;
+        }
+        if let At::Server(server) = self.at {
+            server.drop_it().await;
+        }
     }
 
     pub async fn create(&self, request: Value) -> EventAnswer {
@@ -163,21 +207,28 @@ impl World {
         loaded.expect("the booking loads").aggregate.0.clone().expect("a booking")
     }
 
+    /// The whole log, in order. One reading gives what this process has in mind, which may end before the head.
+    pub async fn whole_log(&self) -> Vec<Arc<Recorded>> {
+        let mut log: Vec<Arc<Recorded>> = Vec::new();
+        loop {
+            let after = log.last().map_or(0, |last| last.position);
+            let page = self.log.read(after, 1_000).await.expect("the log reads");
+            if page.is_empty() {
+                return log;
+            }
+            log.extend(page);
+        }
+    }
+
     /// The types of the log's domain events, in order.
     pub async fn types(&self) -> Vec<String> {
-        self.log
-            .read(0, usize::MAX)
-            .await
-            .expect("the log reads")
-            .iter()
-            .map(|event| event.event_type.clone())
-            .collect()
+        self.whole_log().await.iter().map(|event| event.event_type.clone()).collect()
     }
 
     /// Checks from the log and from the claims, each by itself and against the other, that nothing is sold twice and nothing is
     /// lost: free + held + sold + blocked = capacity, at every position.
     pub async fn check_conservation(&self, show: EventId) -> Taken {
-        let recorded = self.log.read(0, usize::MAX).await.expect("the log reads");
+        let recorded = self.whole_log().await;
         let mut taken = Taken::default();
         for event in &recorded {
             match event.stream.stream_type {
