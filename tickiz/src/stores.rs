@@ -76,12 +76,13 @@ const MIGRATION_LOCK: (&str, i32) = ("tickiz-schema", 120);
 /// processes that migrate at once one would fail.
 async fn migration_lock(url: &str) -> anyhow::Result<MySqlConnection> {
     let mut connection = MySqlConnection::connect(url).await.context("the database of TICKIZ_MYSQL_URL")?;
-    let granted: Option<i64> = sqlx::query_scalar("SELECT GET_LOCK(CONCAT(?, '-', LEFT(SHA2(DATABASE(), 256), 40)), ?)")
-        .bind(MIGRATION_LOCK.0)
-        .bind(MIGRATION_LOCK.1)
-        .fetch_one(&mut connection)
-        .await
-        .context("the lock of the schema")?;
+    let granted: Option<i64> =
+        sqlx::query_scalar("SELECT GET_LOCK(CONCAT(?, '-', LEFT(SHA2(DATABASE(), 256), 40)), ?)")
+            .bind(MIGRATION_LOCK.0)
+            .bind(MIGRATION_LOCK.1)
+            .fetch_one(&mut connection)
+            .await
+            .context("the lock of the schema")?;
     anyhow::ensure!(granted == Some(1), "another process has been changing the schema for {} s", MIGRATION_LOCK.1);
     Ok(connection)
 }
