@@ -1,6 +1,6 @@
 //! Puts the roles of one process together, from the log outwards.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc};
 
 use anyhow::Context;
 use axum::Router;
@@ -18,7 +18,7 @@ use tickiz_command_api::{
     workers::{
         WorkerOptions, Workers,
         checkpoint::Checkpoint,
-        mails::{MailWorker, message::Mailbox, sink::Folder},
+        mails::{self, MailWorker, message::Mailbox, sink::Folder},
     },
 };
 use tickiz_event_log::runtime::SystemClock;
@@ -45,8 +45,6 @@ pub struct Roles {
 
 /// Who mails come from. Its domain is one that nobody has (RFC 2606): an operator who sends mails by SMTP names his own.
 const MAILS_FROM: (&str, &str) = ("Tickiz", "tickets@tickiz.example");
-/// How long another process waits before it writes the mails of one that is gone, in seconds.
-const MAIL_LEASE: Duration = Duration::from_secs(30);
 
 /// How this process is reached.
 pub struct Reach<'a> {
@@ -131,10 +129,12 @@ pub async fn write_side(
     if let Some(provider) = &provider {
         routes = routes.merge(provider.routes());
     }
+    // The embedded form is always the same writer, so that after a crash it goes on without waiting for its own lease.
+    let mail_writer = if config.mysql_url.is_some() { Uuid::new_v4() } else { Uuid::nil() };
     let mails = MailWorker {
         log: stores.log.clone(),
         bookings: bookings.clone(),
-        checkpoint: Checkpoint::new(stores.inbox.clone(), clock, "mails", Uuid::new_v4(), MAIL_LEASE),
+        checkpoint: Checkpoint::new(stores.inbox.clone(), clock, mails::CONSUMER, mail_writer, mails::LEASE),
         sink: Arc::new(Folder::open(&config.data_dir.join("mails")).await.context("the folder of mails")?),
         keys: keys.clone(),
         from: Mailbox { name: MAILS_FROM.0.to_owned(), address: MAILS_FROM.1.to_owned() },
