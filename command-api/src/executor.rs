@@ -373,11 +373,18 @@ impl Executor {
     }
 }
 
-/// A refusal counts when it was decided on what the log has now.
+/// A refusal counts when it was decided on what the log has now. That something is taken, sold out or too much at once never
+/// comes from a remembered aggregate in the first place.
 fn unless_warm(reading: Reading, refusals: Refusals) -> Failed {
-    let is_about_load =
-        refusals.0.iter().any(|refusal| refusal.code == ErrorCode::Overloaded || refusal.code == ErrorCode::Internal);
-    if reading == Reading::Warm && !is_about_load { Failed::Unchecked } else { Failed::Refused(refusals) }
+    let is_of_aggregate = |refusal: &Refusal| {
+        let code = refusal.code;
+        !matches!(code, ErrorCode::SeatTaken | ErrorCode::SoldOut | ErrorCode::Overloaded | ErrorCode::Internal)
+    };
+    if reading == Reading::Warm && refusals.0.iter().all(is_of_aggregate) {
+        Failed::Unchecked
+    } else {
+        Failed::Refused(refusals)
+    }
 }
 
 /// The receipt, if it is of the same request.

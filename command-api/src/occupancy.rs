@@ -1,20 +1,35 @@
-//! Which seats of a show are taken, as far as this process knows: for choosing the best ones, never for deciding.
+//! What of a show is taken, as far as this process knows: for choosing the best seats and for turning the many losers away
+//! cheaply, never for giving anything out.
 //!
 //! What decides is the claim, in the append. But who is told to take the best seats should be told seats that he is likely to
-//! get, and a hundred who ask at once should not all be told the same ones. So this keeps, for a bounded number of shows,
+//! get, a hundred who ask at once should not all be told the same ones, and of a hundred who want one seat ninety-nine should
+//! not cost an append each. So this keeps, for a bounded number of shows,
 //!
 //! * the seats that were claimed when the claims were last read, and since then by this process. A seat that came free is
-//!   noticed at the next reading, at most [`MAX_AGE`] later, and always before somebody is told that a show is sold out;
+//!   noticed at the next reading, at most [`MAX_AGE`] later;
 //! * the seats that are **picked**: handed to a command of this process whose append is still under way. Two commands of one
-//!   process are never handed the same seat. A pick ends with its [`Picked`], whatever becomes of the command.
+//!   process are never handed the same seat. A pick ends with its [`Picked`], whatever becomes of the command;
+//! * the quotas that somebody found exhausted.
+//!
+//! Nobody is refused by what is remembered: before anybody hears that something is taken or sold out, the claims are read, and
+//! by a reading that began after he asked. Many who ask at once share a reading.
 //!
 //! Between processes two picks can collide; the loser's claim is lost, the claims are read anew, and it picks again.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use parking_lot::Mutex;
-use tickiz_domain::{allocation::best_available, ids::EventId, seating_plan::SeatingPlan};
+use tickiz_domain::{
+    allocation::best_available,
+    claim::Resource,
+    ids::{EventId, QuotaId, SeatId},
+    seating_plan::SeatingPlan,
+};
 use tickiz_event_log::{EventLog, StoreError};
 
 /// How many shows are remembered. More are on sale at once, but few of them are asked for best seats within the same second.
@@ -26,11 +41,12 @@ const MAX_WAITS: u32 = 50;
 /// How long it waits each time: about what an append takes.
 const WAIT: Duration = Duration::from_millis(20);
 
-/// What is known of one show's seats, by their indexes in the plan.
+/// What is known of one show: of its seats, by their indexes in the plan, and of its quotas.
 #[derive(Default)]
 struct House {
     taken: HashSet<usize>,
     picked: HashSet<usize>,
+    exhausted: HashSet<QuotaId>,
     /// When the claims were asked for that `taken` comes from, by the store's clock.
     read_at: Option<DateTime<Utc>>,
     /// How many readings were begun. What was begun before somebody asks may not have seen what he asks about.
@@ -46,7 +62,7 @@ struct Entry {
     reading: tokio::sync::Mutex<()>,
 }
 
-/// The seats of the shows that were lately asked for.
+/// What is known of the shows that were lately asked for.
 pub struct Occupancy {
     log: EventLog,
     houses: moka::sync::Cache<EventId, Arc<Entry>>,
@@ -143,14 +159,14 @@ impl Occupancy {
         let oldest = self.log.now() - MAX_AGE;
         let mut is_read = entry.house.lock().read_at.is_none_or(|at| at < oldest);
         if is_read {
-            self.refresh(&entry, wanted).await?;
+            self.refresh(&entry, wanted.show, wanted.plan).await?;
         }
         for _ in 0..MAX_WAITS {
             match look(&entry.house, wanted) {
                 Look::Picked(seats) => return Ok(Picked { entry, seats }),
                 Look::Few(left) if is_read => return Err(PickError::SoldOut { left }),
                 Look::Few(_) => {
-                    self.refresh(&entry, wanted).await?;
+                    self.refresh(&entry, wanted.show, wanted.plan).await?;
                     is_read = true;
                 }
                 Look::Wait => {
@@ -167,8 +183,65 @@ impl Occupancy {
         self.entry(show).house.lock().read_at = None;
     }
 
+    /// Of these chosen seats, by index and id, those that are taken. Only where some of them are remembered as taken are the
+    /// claims read at all; what is not remembered the append finds out.
+    ///
+    /// # Errors
+    /// When the claims cannot be read.
+    pub async fn taken_among(
+        &self,
+        show: EventId,
+        plan: &SeatingPlan,
+        chosen: &[(usize, SeatId)],
+    ) -> Result<Vec<SeatId>, StoreError> {
+        let Some(entry) = self.houses.get(&show) else { return Ok(Vec::new()) };
+        let taken = || -> Vec<SeatId> {
+            let house = entry.house.lock();
+            chosen.iter().filter(|(index, _)| house.taken.contains(index)).map(|(_, seat)| seat.clone()).collect()
+        };
+        if taken().is_empty() {
+            return Ok(Vec::new());
+        }
+        self.refresh(&entry, show, plan).await?;
+        Ok(taken())
+    }
+
+    /// Seats that an append has taken, or found taken.
+    pub fn note_taken(&self, show: EventId, seats: impl IntoIterator<Item = usize>) {
+        self.entry(show).house.lock().taken.extend(seats);
+    }
+
+    /// What is left of the first of these quotas that has not so many places; `None` where all have. Only quotas that are
+    /// remembered as exhausted are looked at.
+    ///
+    /// # Errors
+    /// When the claims cannot be read.
+    pub async fn too_few_left(
+        &self,
+        show: EventId,
+        wanted: &BTreeMap<QuotaId, i64>,
+    ) -> Result<Option<i64>, StoreError> {
+        let Some(entry) = self.houses.get(&show) else { return Ok(None) };
+        for (quota, amount) in wanted {
+            if !entry.house.lock().exhausted.contains(quota) {
+                continue;
+            }
+            let row = self.log.claim(&Resource::Quota(show, *quota)).await?;
+            match row.map(|row| row.limit - row.used) {
+                Some(left) if left < *amount => return Ok(Some(left)),
+                _ => entry.house.lock().exhausted.remove(quota),
+            };
+        }
+        Ok(None)
+    }
+
+    /// Quotas that an append found exhausted.
+    pub fn note_exhausted(&self, show: EventId, quotas: impl IntoIterator<Item = QuotaId>) {
+        self.entry(show).house.lock().exhausted.extend(quotas);
+    }
+
     /// Reads the claims, or waits for somebody else's reading that begins from now on.
-    async fn refresh(&self, entry: &Entry, wanted: &Wanted<'_>) -> Result<(), StoreError> {
+    async fn refresh(&self, entry: &Entry, show: EventId, plan: &SeatingPlan) -> Result<(), StoreError> {
         let begun_before = entry.house.lock().begun;
         let _reading = entry.reading.lock().await;
         let number = {
@@ -180,9 +253,9 @@ impl Occupancy {
             house.begun
         };
         let asked_at = self.log.now();
-        let prefix = format!("seat/{}/", wanted.show);
+        let prefix = format!("seat/{show}/");
         let claims = self.log.claims_with_prefix(&prefix).await?;
-        let seats = claims.iter().filter_map(|claim| wanted.plan.seat_index(claim.resource.strip_prefix(&prefix)?));
+        let seats = claims.iter().filter_map(|claim| plan.seat_index(claim.resource.strip_prefix(&prefix)?));
         let taken = seats.collect();
         let mut house = entry.house.lock();
         house.taken = taken;

@@ -8,7 +8,7 @@ use tickiz_domain::{
     booking::BookingError,
     claim::Resource,
     event::{EventError, sale::NotOnSale},
-    ids::SeatId,
+    ids::{QuotaId, SeatId},
 };
 use tickiz_event_log::{LostClaim, LostReason};
 
@@ -150,7 +150,9 @@ pub fn sold_out(left: i64) -> Refusal {
 pub struct LostByKind {
     /// Seats that somebody has.
     pub seats: Vec<SeatId>,
-    /// What is left of the quota that has too little, the least where it is several.
+    /// Quotas that have too little.
+    pub quotas: Vec<QuotaId>,
+    /// What is left of them, the least where it is several.
     pub places_left: Option<i64>,
     /// What is left of the person's limit.
     pub person_left: Option<i64>,
@@ -172,7 +174,8 @@ impl LostByKind {
             };
             match resource {
                 Resource::Seat(_, seat) => by_kind.seats.push(seat),
-                Resource::Quota(..) => {
+                Resource::Quota(_, quota) => {
+                    by_kind.quotas.push(quota);
                     by_kind.places_left = Some(by_kind.places_left.map_or(left, |least| least.min(left)))
                 }
                 Resource::Person(..) => by_kind.person_left = Some(left),
@@ -200,7 +203,7 @@ impl LostByKind {
 
 #[cfg(test)]
 mod tests {
-    use tickiz_domain::ids::{EventId, PersonMark, QuotaId};
+    use tickiz_domain::ids::{EventId, PersonMark};
     use uuid::Uuid;
 
     use super::*;

@@ -264,6 +264,44 @@ async fn a_process_that_remembers_a_draft_does_not_refuse_what_is_on_sale() {
     world.end().await;
 }
 
+#[tokio::test]
+async fn what_a_process_remembers_as_taken_is_sold_once_it_came_free() {
+    for store in stores_and_servers() {
+        let world = World::new(store).await;
+        let mut request = hall(2, 5);
+        let standing = json!({"name": "Standing", "price": money("100000"), "capacity": 2, "quota": null, "seatCategories": [],
+            "maxPerBooking": 10});
+        request["ticketTypes"].as_array_mut().expect("a list").push(standing);
+        let show = world.show(request).await;
+        let standing = type_id(&show.show, "Standing");
+        let elsewhere = world.other_process().await;
+        let orders = |email: &str, key: &str| {
+            let seats = Order::of(show.id, email, &format!("{key}-seats")).seats(&["A-1", "A-2"]);
+            let places = Order::of(show.id, email, &format!("{key}-places")).tickets(&standing, 2);
+            [(seats, ErrorCode::SeatTaken), (places, ErrorCode::SoldOut)]
+        };
+        let mut placed = Vec::new();
+        for (order, _) in orders("a@example.com", "k") {
+            placed.push(world.place(order).await.expect("it is free"));
+        }
+        for attempt in ["1", "2", "3"] {
+            for (order, wanted) in orders("b@example.com", attempt) {
+                assert_eq!(code(place_by(&elsewhere, order).await), wanted, "attempt {attempt}");
+            }
+        }
+        for booking in placed {
+            // One buyer's keys of one show are compared with each other, so each cancellation has its own.
+            let key = format!("cancel-{}", booking.id);
+            world.cancel(booking.id, booking.access_token, &key).await.expect("a hold can be given up");
+        }
+        for (order, _) in orders("b@example.com", "4") {
+            place_by(&elsewhere, order).await.expect("it came free");
+        }
+        world.check_conservation(show.id).await;
+        world.end().await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_show_that_is_cancelled_amid_a_rush_has_no_booking_after_its_cancellation() {
     for store in stores_and_servers() {

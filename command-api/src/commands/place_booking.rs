@@ -2,16 +2,19 @@
 //!
 //! Everything is decided here and now, never after payment: whether the show sells, what may be had by one booking and one
 //! person, and the price. The append names the show as it was read, so nobody books a cancelled show, or at yesterday's price.
-//! Whether seats and places are free is not asked at all: the append claims them, all or none.
+//! Whether seats and places are free is decided by nothing but the append, which claims them, all or none; who is known to
+//! lose is told so before it comes to that.
 //!
 //! The booking's id follows from the show, the caller's scope and his key; the access token follows from the id. So a retry
 //! meets its own booking, and its answer has the same token.
+
+use std::collections::BTreeMap;
 
 use tickiz_contract::{Answer, CallContext, Refusal, Refusals, request};
 use tickiz_domain::{
     booking::{Booking, BookingCode, BookingCommand, BookingError, BookingPlaced, Line, PlaceBooking},
     event::{Event, Show},
-    ids::{BookingId, EventId, PersonMark, TicketTypeId},
+    ids::{BookingId, EventId, PersonMark, SeatId, TicketTypeId},
     money::Money,
     sealed::Sealed,
     seating_plan::SeatingPlan,
@@ -82,7 +85,9 @@ struct Place<'a> {
     /// Sealed once, when the show is known to sell.
     buyer: Option<Sealed>,
     code: BookingCode,
-    /// The seats that were found for the buyer.
+    /// The seats that he chose, by their indexes in the plan.
+    chosen: Vec<(usize, SeatId)>,
+    /// The seats that were found for him.
     picked: Vec<Picked>,
     repicks: u32,
 }
@@ -90,11 +95,25 @@ struct Place<'a> {
 impl<'a> Place<'a> {
     fn new(system: &'a SystemCommands, booking_id: BookingId, order: &'a Order, person: PersonMark) -> Self {
         let code = system.ids().booking_code();
-        Self { system, booking_id, order, person, buyer: None, code, picked: Vec::new(), repicks: 0 }
+        Self {
+            system,
+            booking_id,
+            order,
+            person,
+            buyer: None,
+            code,
+            chosen: Vec::new(),
+            picked: Vec::new(),
+            repicks: 0,
+        }
     }
 
-    /// The picked seats are claimed now.
+    /// The seats are claimed now.
     fn keep(self) {
+        if !self.chosen.is_empty() {
+            let seats = self.chosen.iter().map(|(index, _)| *index);
+            self.system.occupancy().note_taken(self.order.event_id, seats);
+        }
         for picked in self.picked {
             picked.keep();
         }
@@ -141,6 +160,26 @@ impl<'a> Place<'a> {
         }
     }
 
+    /// Refuses what is known to be taken, and found to be so once more. On the worst day that is nearly everybody, and none of
+    /// them then costs a data key and an append.
+    async fn refuse_losers(&self, plan: Option<&SeatingPlan>, selection: &Selection) -> Result<(), Refusals> {
+        let (occupancy, show) = (self.system.occupancy(), self.order.event_id);
+        if let Some(plan) = plan.filter(|_| !self.chosen.is_empty()) {
+            let taken = occupancy.taken_among(show, plan, &self.chosen).await.map_err(|error| internal(&error))?;
+            if !taken.is_empty() {
+                return Err(refusals::seats_taken(taken).into());
+            }
+        }
+        let mut wanted = BTreeMap::new();
+        for places in &selection.places {
+            *wanted.entry(places.quota_id).or_insert(0) += i64::try_from(places.quantity).unwrap_or(i64::MAX);
+        }
+        match occupancy.too_few_left(show, &wanted).await.map_err(|error| internal(&error))? {
+            Some(left) => Err(refusals::sold_out(left).into()),
+            None => Ok(()),
+        }
+    }
+
     /// The priced lines: chosen seats, found seats, places.
     async fn lines(
         &mut self,
@@ -166,7 +205,7 @@ impl<'a> Place<'a> {
             lines.push(Line {
                 ticket_id: ids.random(),
                 ticket_type_id,
-                seat_id: Some(tickiz_domain::ids::SeatId(plan.seat(index).id.to_owned())),
+                seat_id: Some(SeatId(plan.seat(index).id.to_owned())),
                 seat_label: Some(plan.label(index)),
                 quota_id: None,
                 price: price_of(ticket_type_id)?,
@@ -234,8 +273,10 @@ impl Decision<Booking> for Place<'_> {
         show.check_on_sale(self.system.now()).map_err(refusals::not_on_sale)?;
         let plan = self.system.plans().of(show).await?;
         let selection = select(self.order, show, plan.as_deref())?;
-        let buyer = self.sealed_buyer().await?;
+        self.chosen = selection.seats.iter().map(|seat| (seat.index, seat.seat_id.clone())).collect();
+        self.refuse_losers(plan.as_deref(), &selection).await?;
         let lines = self.lines(show, plan.as_deref(), &selection).await?;
+        let buyer = self.sealed_buyer().await?;
         self.ask(event_id, &event, show, lines, buyer)
     }
 
@@ -252,6 +293,13 @@ impl Decision<Booking> for Place<'_> {
         let found = lost.seats.len();
         lost.seats.retain(|seat| self.order.seats.iter().any(|wish| wish.seat_id == *seat));
         let found = found - lost.seats.len();
+        if !lost.seats.is_empty() {
+            let taken = self.chosen.iter().filter(|(_, seat)| lost.seats.contains(seat)).map(|(index, _)| *index);
+            self.system.occupancy().note_taken(self.order.event_id, taken);
+        }
+        if !lost.quotas.is_empty() {
+            self.system.occupancy().note_exhausted(self.order.event_id, lost.quotas.iter().copied());
+        }
         if let Some(refusal) = lost.refusal() {
             return Err(refusal);
         }
