@@ -1,6 +1,6 @@
 //! Puts the evidence together: the log read once, then the tables beside it.
 
-use std::{process::ExitCode, sync::Arc};
+use std::{io::Write, process::ExitCode, sync::Arc};
 
 use tickiz_command_api::gateways::sandbox::provider;
 use tickiz_domain::{booking::BookingDomainEvent, ids::PaymentId, stored::StoredEvent};
@@ -26,11 +26,9 @@ const PAGE: usize = 2000;
 pub async fn run(config: &Config, json: bool) -> anyhow::Result<ExitCode> {
     let stores = stores::open_to_read(config).await?;
     let report = verify(&stores).await?;
-    if json {
-        println!("{}", serde_json::to_string_pretty(&report)?);
-    } else {
-        print!("{report}");
-    }
+    let text = if json { serde_json::to_string_pretty(&report)? + "\n" } else { report.to_string() };
+    // A reader that goes away (`| head`) takes nothing from the exit code.
+    let _ = std::io::stdout().write_all(text.as_bytes());
     Ok(if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
