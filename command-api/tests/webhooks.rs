@@ -8,7 +8,7 @@ use std::sync::Arc;
 use house::{House, Plan, SECRET, hall_with};
 use serde_json::json;
 use tickiz_command_api::gateways::{AttemptRef, sandbox::provider::courier::sign};
-use tickiz_domain::booking::{BookingStatus, PaymentStatus};
+use tickiz_domain::booking::{BookingStatus, PaymentMethod, PaymentStatus};
 use tickiz_event_log::runtime::Clock;
 use uuid::Uuid;
 use world::{Order, hall};
@@ -199,6 +199,28 @@ async fn a_message_that_a_dead_process_had_stored_is_applied_by_another() {
     house.payment_status(booking.id, payment_id, PaymentStatus::Succeeded).await;
     house.until("it is settled", async || (house.inbox_rows().await[0].1 == "APPLIED").then_some(())).await;
     assert!(house.inbox_rows().await[0].2 > 1);
+    house.check_money(booking.id).await;
+    house.end().await;
+}
+
+#[tokio::test]
+async fn a_gateway_that_wants_the_decision_in_the_answer_gets_it() {
+    // Without workers: nobody else works on the message.
+    let house = House::new(Plan { lose_webhooks: true, second_method: true, ..Plan::default() }).await;
+    let show = house.world.show(hall(2, 4)).await;
+    let booking = house.place(Order::of(show.id, "lan@example.com", "k").seats(&["A-1"])).await;
+    let paid = house.try_pay(&booking, PaymentMethod::Stripe, "p").await.expect("it can be paid");
+    let page = paid.booking.purchase.payment(paid.payment_id).and_then(|payment| payment.redirect_url.clone());
+    house.press(&page.expect("its page"), "pay").await;
+    let reference = AttemptRef { booking_id: booking.id, payment_id: paid.payment_id }.to_string();
+    let verdict = async |id: &str, reference: &str| {
+        let answer = house.signed_to("stripe", &message(id, reference)).send().await.expect("an answer");
+        answer.text().await.expect("a body")
+    };
+    assert_eq!(verdict("evt_1", &reference).await, r#"{"verdict":"Taken"}"#);
+    assert_eq!(house.purchase(booking.id).await.status, BookingStatus::Confirmed, "decided when it is answered");
+    assert_eq!(verdict("evt_1", &reference).await, r#"{"verdict":"Seen"}"#);
+    assert_eq!(verdict("evt_2", &foreign()).await, r#"{"verdict":"Foreign"}"#);
     house.check_money(booking.id).await;
     house.end().await;
 }

@@ -12,7 +12,10 @@
 pub mod inbox;
 pub mod worker;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::{
     Router,
@@ -24,6 +27,7 @@ use axum::{
 };
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
+use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
 use self::{
@@ -46,6 +50,28 @@ const KEPT_HEADERS: [&str; 3] = ["content-type", "user-agent", "date"];
 /// A kept header's value is cut after this many bytes.
 const MAX_HEADER_BYTES: usize = 1_024;
 
+/// How often refusals are logged: whoever sends forged messages must not fill the disk with it.
+const REFUSALS_LOGGED_EVERY: Duration = Duration::from_secs(1);
+
+/// Counts refusals between two lines of the program's log.
+#[derive(Default)]
+struct Refusals {
+    logged_at: Option<Instant>,
+    silent: u64,
+}
+
+impl Refusals {
+    /// How many were refused since the last line, this one included, if it is time for another.
+    fn count(&mut self) -> Option<u64> {
+        self.silent += 1;
+        if self.logged_at.is_some_and(|at| at.elapsed() < REFUSALS_LOGGED_EVERY) {
+            return None;
+        }
+        self.logged_at = Some(Instant::now());
+        Some(std::mem::take(&mut self.silent))
+    }
+}
+
 /// The door for webhooks. Cheap to clone.
 #[derive(Clone)]
 pub struct WebhookReceiver {
@@ -53,13 +79,14 @@ pub struct WebhookReceiver {
     inbox: Inbox,
     worker: WebhookWorker,
     storing: Arc<Semaphore>,
+    refusals: Arc<Mutex<Refusals>>,
 }
 
 impl WebhookReceiver {
     /// A door to that inbox.
     #[must_use]
     pub fn new(gateways: Gateways, inbox: Inbox, worker: WebhookWorker) -> Self {
-        Self { gateways, inbox, worker, storing: Arc::new(Semaphore::new(MAX_STORING)) }
+        Self { gateways, inbox, worker, storing: Arc::new(Semaphore::new(MAX_STORING)), refusals: Arc::default() }
     }
 
     /// `POST /webhooks/{gateway}`.
@@ -82,7 +109,10 @@ impl WebhookReceiver {
         let webhook = match gateway.parse_webhook(Delivery { query, headers, body }) {
             Ok(webhook) => webhook,
             Err(rejected) => {
-                tracing::warn!(gateway = name, %rejected, body_bytes = body.len(), "a webhook is refused");
+                let count = self.refusals.lock().count();
+                if let Some(count) = count {
+                    tracing::warn!(gateway = name, %rejected, body_bytes = body.len(), count, "webhooks are refused");
+                }
                 return refusal(rejected).into_response();
             }
         };

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use axum::http::StatusCode;
 use chrono::{DateTime, Utc};
 use parking_lot::Mutex;
 use tickiz_command_api::{
     SystemCommands,
     gateways::{
-        Attempt, Created, Delivery, Gateway, GatewayError, GatewayPayment, LookSchedule, RefundOrder, RefundOutcome,
-        Rejected, Unsuitable, Webhook, sandbox::SandboxGateway,
+        Answering, Attempt, Created, Delivery, Gateway, GatewayError, GatewayPayment, LookSchedule, RefundOrder,
+        RefundOutcome, Rejected, Unsuitable, Verdict, Webhook, WebhookAnswer, sandbox::SandboxGateway,
     },
     payments::{Bookings, BookingsError, Fact},
 };
@@ -126,6 +127,18 @@ impl Gateway for FaultyGateway {
 
     async fn read_refund(&self, order: &RefundOrder) -> Result<Option<RefundOutcome>, GatewayError> {
         self.call("read_refund", self.inner.read_refund(order)).await
+    }
+
+    /// The second gateway of a house is one that wants the decision in the answer, as VNPay does.
+    fn answering(&self) -> Answering {
+        if self.method == PaymentMethod::Sandbox { Answering::WhenStored } else { Answering::AfterApplying }
+    }
+
+    fn answer(&self, verdict: Verdict) -> WebhookAnswer {
+        if self.method == PaymentMethod::Sandbox {
+            return self.inner.answer(verdict);
+        }
+        WebhookAnswer { status: StatusCode::OK, json: Some(format!("{{\"verdict\":\"{verdict:?}\"}}")) }
     }
 
     fn parse_webhook(&self, delivery: Delivery<'_>) -> Result<Webhook, Rejected> {

@@ -311,12 +311,15 @@ impl House {
 
     /// A signed webhook as the sandbox gateway would send it now.
     pub fn signed(&self, body: &[u8]) -> reqwest::RequestBuilder {
+        self.signed_to("sandbox", body)
+    }
+
+    /// The same to the door of that gateway.
+    pub fn signed_to(&self, gateway: &str, body: &[u8]) -> reqwest::RequestBuilder {
         use tickiz_event_log::runtime::Clock;
         let signature = provider::courier::sign(SECRET, self.world.clock.now().timestamp(), body);
-        self.http
-            .post(format!("{}/webhooks/sandbox", self.url))
-            .header("sandbox-signature", signature)
-            .body(body.to_vec())
+        let url = format!("{}/webhooks/{gateway}", self.url);
+        self.http.post(url).header("sandbox-signature", signature).body(body.to_vec())
     }
 
     pub async fn inbox_rows(&self) -> Vec<(String, String, i32)> {
