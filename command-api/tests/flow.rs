@@ -87,7 +87,8 @@ async fn what_is_in_the_log_tells_nobody_who_the_buyer_is_or_how_to_act_for_him(
     for event in world.whole_log().await {
         let text = String::from_utf8_lossy(&event.payload).to_lowercase();
         let metadata = format!("{:?}", event.metadata).to_lowercase();
-        for secret in ["lan", "secret", "@", "ill\"", &token.0.to_lowercase()] {
+        // None of them can come up by chance in the base64 of a seal.
+        for secret in ["lan.secret", "@", "ill\"", &token.0.to_lowercase()] {
             assert!(!text.contains(secret) && !metadata.contains(secret), "{secret} in {}", event.event_type);
         }
     }
