@@ -1,60 +1,55 @@
-//! `tickiz-bench log`: what the event log reaches through its production path, beside what the same server reaches with plain
-//! statements and with mysql-es, all interleaved in one run. Ratios count; the machine is shared, so absolute figures do not.
+//! The measurements behind every claim about speed. `cargo xtask bench NAME` gives each the server it needs.
 //!
 //! # Layout
-//! * [`sides`]: one function a side, each for a fixed time, each checking afterwards that the rows are there.
-//! * [`report`]: medians, spreads, targets.
+//!
+//! * [`log`]: appending to the event log on MySQL, against raw INSERTs, mysql-es and a counter in a row.
+//! * [`start`]: how soon the embedded default is ready on an existing store, and what it rests at.
+//! * [`server`]: the MySQL that is measured on: settings, databases of our own.
+//! * [`drive`]: many workers for a fixed time; [`stats`]: medians and spreads; [`show`]: the bookings that are appended.
 
-mod purchase;
-mod report;
-mod sides;
+mod drive;
+mod log;
+mod server;
+mod show;
+mod start;
+mod stats;
 
-use std::{process::ExitCode, time::Duration};
+use anyhow::{Result, anyhow};
+use clap::{Parser, Subcommand};
 
-use anyhow::{Context, Result};
-
+// The program's own allocator, so that the log is measured as it runs.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// How long one side runs in one round.
-const SLICE: Duration = Duration::from_millis(2500);
-/// Rounds without `--rounds`.
-const DEFAULT_ROUNDS: usize = 5;
-
-fn main() -> ExitCode {
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            eprintln!("tickiz-bench: {error}");
-            return ExitCode::FAILURE;
-        }
-    };
-    match runtime.block_on(run()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("tickiz-bench: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+/// Measures Tickiz.
+#[derive(Parser)]
+#[command(name = "tickiz-bench")]
+struct Cli {
+    #[command(subcommand)]
+    name: Bench,
 }
 
-async fn run() -> Result<()> {
-    let mut arguments = std::env::args().skip(1);
-    anyhow::ensure!(arguments.next().as_deref() == Some("log"), "usage: tickiz-bench log [--rounds N]");
-    let rounds = match (arguments.next().as_deref(), arguments.next()) {
-        (Some("--rounds"), Some(rounds)) => rounds.parse().context("--rounds takes a number")?,
-        _ => DEFAULT_ROUNDS,
-    };
-    let server = std::env::var("TICKIZ_BENCH_MYSQL_URL").context("TICKIZ_BENCH_MYSQL_URL names no server")?;
-    let bench = sides::Bench::open(&server).await?;
-    bench.print_settings().await?;
-    let mut report = report::Report::default();
-    for round in 1..=rounds {
-        eprintln!("round {round} of {rounds}");
-        bench.round(&mut report, SLICE).await?;
-    }
-    bench.close().await?;
-    print!("{report}");
-    Ok(())
+#[derive(Subcommand)]
+enum Bench {
+    /// Appending to the event log on MySQL, against raw INSERTs and other stores.
+    Log(log::LogArgs),
+    /// The embedded default's start and rest.
+    Start(start::StartArgs),
+}
+
+fn main() -> Result<()> {
+    let cli = Cli::parse();
+    tracing_subscriber::fmt()
+        .with_max_level(tracing_subscriber::filter::LevelFilter::WARN)
+        .with_writer(std::io::stderr)
+        .init();
+    rustls::crypto::aws_lc_rs::default_provider()
+        .install_default()
+        .map_err(|_| anyhow!("another TLS provider was installed first"))?;
+    tokio::runtime::Runtime::new()?.block_on(async {
+        match &cli.name {
+            Bench::Log(args) => log::run(args).await,
+            Bench::Start(args) => start::run(args).await,
+        }
+    })
 }

@@ -143,8 +143,8 @@ where
     /// # Errors
     /// When the store fails or a domain event cannot be read.
     pub async fn load_fresh(&self, stream: StreamId) -> Result<Arc<Loaded<A>>, LoadError> {
-        let mut loaded = self.from_snapshot(stream).await?;
-        let from_snapshot = loaded.sequence;
+        let mut loaded = self.snapshot_of(stream).await?;
+        let snapshotted = loaded.sequence;
         loop {
             let page = self.log.read_stream(stream, loaded.sequence, PAGE).await?;
             for recorded in &page {
@@ -157,7 +157,7 @@ where
         let loaded = Arc::new(loaded);
         if loaded.sequence > 0 {
             self.warm.insert(stream, loaded.clone());
-            let since = usize::try_from(loaded.sequence - from_snapshot).unwrap_or(0);
+            let since = usize::try_from(loaded.sequence - snapshotted).unwrap_or(0);
             if since >= self.snapshot_every.get() {
                 self.save(stream, loaded.clone());
             }
@@ -188,7 +188,7 @@ where
         self.warm.invalidate(&stream);
     }
 
-    async fn from_snapshot(&self, stream: StreamId) -> Result<Loaded<A>, LoadError> {
+    async fn snapshot_of(&self, stream: StreamId) -> Result<Loaded<A>, LoadError> {
         let snapshot = self.log.store().snapshot(stream).await?;
         let state = snapshot.filter(|snapshot| snapshot.format == SNAPSHOT_FORMAT).and_then(|snapshot| {
             let aggregate = serde_json::from_slice(&snapshot.state).ok()?;

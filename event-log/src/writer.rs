@@ -117,8 +117,19 @@ impl Writer {
                 }
             };
             let Some(first) = first else { return };
+            self.gather().await;
             let batch = self.drain(first);
             self.append(batch).await;
+        }
+    }
+
+    /// Lets those who were just answered queue their next append: without it the first of them would get a transaction of his own,
+    /// and all others would wait for it. It waits for nobody; who has nothing more to run is not waited for.
+    async fn gather(&self) {
+        let mut waiting = 0;
+        while waiting < self.queue.len() && self.queue.len() < MAX_BATCH_APPENDS {
+            waiting = self.queue.len();
+            tokio::task::yield_now().await;
         }
     }
 

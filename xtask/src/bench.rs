@@ -33,18 +33,30 @@ pub struct BenchArgs {
 enum Bench {
     /// Appending to the event log on MySQL, against raw INSERTs and other stores.
     Log,
+    /// How soon the embedded default is ready on an existing store, and what it rests at.
+    Start,
 }
 
 impl Bench {
     fn name(self) -> &'static str {
         match self {
             Self::Log => "log",
+            Self::Start => "start",
         }
     }
 
     fn servers(self) -> &'static [Kind] {
         match self {
             Self::Log => &[Kind::Mysql],
+            Self::Start => &[],
+        }
+    }
+
+    /// What is built before: the measurements, and the program where it is measured as a process.
+    fn packages(self) -> &'static [&'static str] {
+        match self {
+            Self::Log => &[PACKAGE],
+            Self::Start => &[PACKAGE, "tickiz"],
         }
     }
 }
@@ -52,7 +64,10 @@ impl Bench {
 /// Builds first, so that the server is young and nothing compiles beside it; then starts it and measures.
 pub fn run(args: &BenchArgs, interrupts: &Interrupts) -> Result<ExitCode> {
     let mut build = process::cargo();
-    build.args(["build", "--release", "--locked", "-p", PACKAGE]);
+    build.args(["build", "--release", "--locked"]);
+    for package in args.name.packages() {
+        build.args(["-p", package]);
+    }
     let status = process::run(&mut build, interrupts, OnInterrupt::Stop)?;
     if !status.success() {
         return Ok(ExitCode::from(process::exit_code(status)));
@@ -61,7 +76,9 @@ pub fn run(args: &BenchArgs, interrupts: &Interrupts) -> Result<ExitCode> {
     let mut measure = process::cargo();
     measure.args(["run", "--release", "--locked", "-p", PACKAGE, "--", args.name.name()]).args(&args.args);
     let own_server = std::env::var_os(MYSQL_VARIABLE).is_some_and(|url| !url.is_empty());
-    let _fleet = if own_server {
+    let _fleet = if args.name.servers().is_empty() {
+        None
+    } else if own_server {
         eprintln!("xtask: the MySQL of {MYSQL_VARIABLE}, with its own settings");
         None
     } else {

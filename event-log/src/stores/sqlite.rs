@@ -50,6 +50,9 @@ const UPSERT_SNAPSHOT: &str = "INSERT INTO snapshots (stream_type, stream_id, se
      VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (stream_type, stream_id) DO UPDATE SET sequence = excluded.sequence, \
      position = excluded.position, format = excluded.format, state = excluded.state \
      WHERE excluded.sequence > snapshots.sequence OR excluded.format <> snapshots.format";
+// SQLite plans a lookup of unique keys by their index without being told.
+const BY_STREAM: &str = "";
+const BY_PRIMARY: &str = "";
 const SELECT_VERSION: &str = "SELECT 'SQLite ' || sqlite_version()";
 
 /// Ends an INSERT of a row that may be there already: the first stays.

@@ -177,7 +177,7 @@ async fn of_sixty_four_who_want_one_seat_one_gets_it(place: Place) {
                 let buyer = Uuid::new_v4();
                 // Two seats in either order, so that two buyers could each get one of them and block the other.
                 let mut seats = vec![take(seat(event, "A1"), buyer), take(seat(event, "A2"), buyer)];
-                if buyer.as_u128() % 2 == 0 {
+                if buyer.as_u128().is_multiple_of(2) {
                     seats.reverse();
                 }
                 (buyer, log.append(append_of(booking(buyer), 0, &[claiming(seats)])).await)

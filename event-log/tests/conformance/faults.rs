@@ -33,8 +33,8 @@ const CUT_BEFORE: u8 = 1;
 /// Let the next COMMIT through, and cut before its answer gets back.
 const CUT_AFTER: u8 = 2;
 
-/// COM_QUERY with the text COMMIT, after the four bytes of the packet's header (length and number).
-const COMMIT: &[u8] = b"\x03COMMIT";
+/// How the one text that the log sends at a transaction's end ends, with or without the head's move before it.
+const COMMIT: &[u8] = b"COMMIT";
 
 /// Passes bytes on between the log and the server, and cuts a connection at COMMIT when told to.
 #[derive(Clone)]
