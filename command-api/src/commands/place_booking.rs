@@ -54,7 +54,7 @@ pub(crate) async fn place_booking(
     let key = RequestKey {
         operation: "placeBooking",
         key: order.idempotency_key.clone(),
-        request_hash: order.request_hash(&person),
+        request_hash: order.request_hash(&person, |name| system.keys().text_mark(name)),
         scope,
     };
     let permit = service.admit().await?;

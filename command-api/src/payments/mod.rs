@@ -37,6 +37,7 @@ use tickiz_domain::{
     timer::TimerKind,
 };
 use tickiz_event_log::{EventLog, LeasedTimer};
+use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 pub use port::{Bookings, BookingsError, Fact};
@@ -47,6 +48,8 @@ use crate::gateways::{Attempt, AttemptRef, CALL_DEADLINE, Gateway, GatewayError,
 pub const PAGE_WAIT: Duration = Duration::from_secs(5);
 /// How often it looks whether another process, or another request, has got the address.
 const PAGE_POLL: Duration = Duration::from_millis(100);
+/// The most requests that wait for a gateway at once. One that hangs must not use up the places of everybody else's operations.
+pub const MAX_AT_ONCE: usize = 256;
 /// How long a timer of an attempt is leased, which is how long a buyer waits for another process when this one dies. A step makes
 /// one call as a rule; where a slow gateway makes it longer, two processes run it, which is harmless.
 pub const STEP_LEASE: Duration = Duration::from_secs(CALL_DEADLINE.as_secs() + 2);
@@ -108,13 +111,14 @@ pub struct Payments {
     bookings: Arc<dyn Bookings>,
     gateways: Gateways,
     tasks: TaskTracker,
+    at_once: Arc<Semaphore>,
 }
 
 impl Payments {
     /// Acts on the attempts of that log. What it begins beyond a request is in `tasks`, which the program waits for at its end.
     #[must_use]
     pub fn new(log: EventLog, bookings: Arc<dyn Bookings>, gateways: Gateways, tasks: TaskTracker) -> Self {
-        Self { log, bookings, gateways, tasks }
+        Self { log, bookings, gateways, tasks, at_once: Arc::new(Semaphore::new(MAX_AT_ONCE)) }
     }
 
     /// The gateways that are configured.
@@ -137,13 +141,21 @@ impl Payments {
     }
 
     /// The attempt is in the log: calls the gateway at once, if nobody else does, and waits at most [`PAGE_WAIT`] for the
-    /// page's address. What is begun here goes on after that.
+    /// page's address. What is begun here goes on after that. Where [`MAX_AT_ONCE`] wait already, nobody waits: a worker calls
+    /// the gateway, and the address comes by query or subscription.
     pub async fn after_created(&self, booking_id: BookingId, payment_id: PaymentId) {
         let attempt = AttemptRef { booking_id, payment_id };
+        let Ok(place) = Arc::clone(&self.at_once).try_acquire_owned() else {
+            tracing::debug!(payment.id = %payment_id, "too many wait for a gateway; a worker will call it");
+            return;
+        };
         match self.log.lease_timer(TimerKind::PaymentStart, payment_id.0, STEP_LEASE).await {
             Ok(Some(timer)) => {
                 let this = self.clone();
-                let step = self.tasks.spawn(async move { this.run_timer(&timer).await });
+                let step = self.tasks.spawn(async move {
+                    this.run_timer(&timer).await;
+                    drop(place);
+                });
                 // Too slow is not an error here: the task goes on, and so would a worker.
                 let _ = tokio::time::timeout(PAGE_WAIT, step).await;
             }

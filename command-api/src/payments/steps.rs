@@ -24,16 +24,16 @@ impl Payments {
         if case.payment.status != PaymentStatus::Created {
             return Ok(Next::Done);
         }
+        if self.bookings.now() >= case.payment.pay_until {
+            // Nobody could pay it any more; the reconciler asks what became of it and ends it.
+            return Ok(Next::Done);
+        }
         let told = self.told(attempt, &case).await?;
         // Whoever comes second does not know what the first one did, and asks.
         if timer.attempts > 1
             && let Some(reading) = bounded(case.gateway.read(&told)).await?
         {
             self.record_reading(attempt, &case.payment, reading, cause).await?;
-            return Ok(Next::Done);
-        }
-        if self.bookings.now() >= case.payment.pay_until {
-            // Nobody could pay it any more; the reconciler ends it.
             return Ok(Next::Done);
         }
         if let Err(unsuitable) = case.gateway.takes(&case.payment.amount) {

@@ -64,17 +64,17 @@ pub struct Order {
 }
 
 impl Order {
-    /// SHA-256 of everything that a repetition is compared by. The buyer is in it by his mark, so that the hash of a request
-    /// does not help anybody to guess an address.
+    /// SHA-256 of everything that a repetition is compared by. The buyer is in it by his mark and his name by the mark of a secret,
+    /// so that the hash of a request does not help anybody to guess either.
     #[must_use]
-    pub fn request_hash(&self, person: &PersonMark) -> [u8; 32] {
+    pub fn request_hash(&self, person: &PersonMark, mark: impl FnOnce(&str) -> String) -> [u8; 32] {
         #[derive(Serialize)]
         struct Compared<'a> {
             event_id: EventId,
             seats: &'a [SeatWish],
             tickets: &'a [TicketWish],
             person: &'a PersonMark,
-            name: &'a str,
+            name: String,
             locale: Option<&'a str>,
         }
         let compared = Compared {
@@ -82,7 +82,7 @@ impl Order {
             seats: &self.seats,
             tickets: &self.tickets,
             person,
-            name: &self.buyer.name,
+            name: mark(&self.buyer.name),
             locale: self.locale.as_deref(),
         };
         let compared = serde_json::to_vec(&compared).expect("ids, texts and numbers are JSON");

@@ -29,6 +29,9 @@ const POLL: Duration = Duration::from_secs(1);
 const POLL_BATCH: i64 = 100;
 /// A message that failed so often, over half a day, is left to the reconciler.
 const MAX_ATTEMPTS: i32 = 720;
+/// How often a message is tried again whose object does not show yet what it announces, over some minutes. After that it may be
+/// about something else, and the reconciler looks on its own schedule.
+const MAX_UNSEEN: i32 = 10;
 
 /// What became of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +79,13 @@ impl WebhookWorker {
             Err(StepError::OtherAttempt) => {
                 (Applied::Foreign, State::Ignored, "the gateway has another attempt under that name".to_owned(), None)
             }
+            // What the message announces is not there to be read yet: a gateway may send it before its own books show it.
+            Ok(look @ (Look::Open | Look::NotThere)) if message.attempts < MAX_UNSEEN => (
+                Applied::Later,
+                State::New,
+                format!("{look:?}").to_lowercase(),
+                Some(retry_wait(i64::from(message.attempts))),
+            ),
             Ok(look) => (Applied::Recorded, State::Applied, format!("{look:?}").to_lowercase(), None),
             Err(error) if message.attempts >= MAX_ATTEMPTS => {
                 (Applied::Later, State::Abandoned, error.to_string(), None)

@@ -41,10 +41,16 @@ pub const SHOWS: Lane = Lane {
 const MAX_AHEAD: Duration = Duration::from_millis(500);
 /// When a step looks again whose deadline was not yet there.
 const SOON: Duration = Duration::from_millis(50);
-/// A hold's end must not wait for long after a failure: it is promised within five seconds.
+/// A hold's end must not wait for long after a failure: it is promised within five seconds, and overload is when it matters most.
 const HOLD_RETRY: Duration = Duration::from_millis(250);
-/// After so many failures a hold's end is retried like everything else.
-const QUICK_HOLD_RETRIES: i64 = 12;
+/// What the wait after a hold's end that failed again and again grows to.
+const MAX_HOLD_RETRY: Duration = Duration::from_secs(1);
+
+/// When something is looked at again that is not over: at its deadline as it now is, since the timer may have been due by a clock
+/// that was wrong.
+fn again_at(deadline: DateTime<Utc>, now: DateTime<Utc>) -> Next {
+    Next::Again((deadline - now).to_std().unwrap_or_default().max(SOON))
+}
 
 /// Waits until this process, too, takes a deadline for past.
 async fn wait_until(bookings: &dyn Bookings, due_at: DateTime<Utc>) {
@@ -63,10 +69,8 @@ impl Step for HoldEnds {
         let id = BookingId(timer.timer.stream.id);
         wait_until(&*self.0, timer.timer.due_at).await;
         match self.0.record(id, timer.timer_id, Fact::HoldEnded).await {
-            // One that was extended has another timer.
-            Ok(after) if after.status == BookingStatus::Held && after.hold_expires_at <= timer.timer.due_at => {
-                Next::Again(SOON)
-            }
+            // Extended, or the clock went back: whichever, as long as it is held somebody has to come again.
+            Ok(after) if after.status == BookingStatus::Held => again_at(after.hold_expires_at, self.0.now()),
             Ok(_) => Next::Done,
             Err(BookingsError::Unknown) => {
                 tracing::error!(booking.id = %id, "a hold's timer is about a booking that is not there");
@@ -74,8 +78,8 @@ impl Step for HoldEnds {
             }
             Err(error) => {
                 tracing::warn!(booking.id = %id, attempts = timer.attempts, %error, "a hold's end is tried again");
-                let quick = timer.attempts <= QUICK_HOLD_RETRIES;
-                Next::Again(if quick { HOLD_RETRY } else { retry_wait(timer.attempts - QUICK_HOLD_RETRIES) })
+                let times = u32::try_from(timer.attempts).unwrap_or(u32::MAX).max(1);
+                Next::Again(HOLD_RETRY.saturating_mul(times).min(MAX_HOLD_RETRY))
             }
         }
     }
@@ -90,11 +94,9 @@ impl Step for ShowEnds {
         let id = EventId(timer.timer.stream.id);
         wait_until(&*self.0, timer.timer.due_at).await;
         match self.0.complete_show(id, timer.timer_id).await {
-            // One that was moved has another timer; a draft that is never published stays one.
-            Ok(show)
-                if show.status == EventStatus::Published && !show.postponed && show.over_at() <= timer.timer.due_at =>
-            {
-                Next::Again(SOON)
+            // A draft that is never published stays one, and a postponed show gets a timer with its new date.
+            Ok(show) if show.status == EventStatus::Published && !show.postponed => {
+                again_at(show.over_at(), self.0.now())
             }
             Ok(_) => Next::Done,
             Err(BookingsError::Unknown) => {

@@ -36,10 +36,19 @@ use crate::{
 /// Gateways that have to be told something now.
 const PAYMENTS: Lane = Lane {
     name: "payments",
-    kinds: &[TimerKind::PaymentStart, TimerKind::PaymentCancel, TimerKind::RefundStart],
+    kinds: &[TimerKind::PaymentStart, TimerKind::PaymentCancel],
     at_once: 64,
     lease: STEP_LEASE,
     poll: Duration::from_millis(300),
+};
+
+/// Money that goes back, in a lane of its own: a cancelled show's thousands of refunds hold up nobody who has to pay.
+const REFUNDS: Lane = Lane {
+    name: "refunds",
+    kinds: &[TimerKind::RefundStart],
+    at_once: 32,
+    lease: STEP_LEASE,
+    poll: Duration::from_millis(500),
 };
 
 /// Gateways that are asked; a lane of their own, so that one which does not answer holds up nobody who has to pay.
@@ -102,11 +111,12 @@ impl Workers {
         let bookings = options.bookings;
         let payments: Arc<dyn Step> = Arc::new(options.payments);
         let end_bookings = EndBookings { bookings: bookings.clone(), list: options.list, log: options.log.clone() };
-        let lanes: [(Lane, Arc<dyn Step>); 5] = [
+        let lanes: [(Lane, Arc<dyn Step>); 6] = [
             (HOLDS, Arc::new(HoldEnds(bookings.clone()))),
             (SHOWS, Arc::new(ShowEnds(bookings))),
             (CANCELLATIONS, Arc::new(end_bookings)),
             (PAYMENTS, payments.clone()),
+            (REFUNDS, payments.clone()),
             (RECONCILER, payments),
         ];
         for (lane, step) in lanes {

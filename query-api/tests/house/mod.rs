@@ -35,17 +35,11 @@ pub const ACCESS_TOKEN: &str = "buyer-token";
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// How a house is opened.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub struct House {
     pub http: HttpLimits,
     pub sockets: SocketLimits,
     pub production: bool,
-}
-
-impl Default for House {
-    fn default() -> Self {
-        Self { http: HttpLimits::default(), sockets: SocketLimits::default(), production: false }
-    }
 }
 
 /// A house that is open.

@@ -30,9 +30,9 @@ fn purchase(url: &str, event_id: &str, ticket_type_id: &str) -> String {
         format!("  {name}=$(printf '%s' \"${from}\" | sed 's/.*\"{field}\":\"\\([^\"]*\\)\".*/\\1/')\n")
     };
     let place = format!(
-        "mutation {{ placeBooking(input: {{eventId: \\\"{event_id}\\\", tickets: [{{ticketTypeId: \\\"{ticket_type_id}\\\", quantity: 2}}], buyer: {{name: \\\"Lan\\\", email: \\\"lan@example.com\\\"}}, idempotencyKey: \\\"'$(date +%s%N)'\\\"}}) {{ id code accessToken holdExpiresAt total {{ amount currency }} }} }}"
+        "mutation {{ placeBooking(input: {{eventId: \\\"{event_id}\\\", tickets: [{{ticketTypeId: \\\"{ticket_type_id}\\\", quantity: 2}}], buyer: {{name: \\\"Lan\\\", email: \\\"lan@example.com\\\"}}, idempotencyKey: \\\"'$(cat /proc/sys/kernel/random/uuid)'\\\"}}) {{ id code accessToken holdExpiresAt total {{ amount currency }} }} }}"
     );
-    let pay = "mutation { payBooking(input: {bookingId: \\\"'$BOOKING'\\\", method: SANDBOX, accessToken: \\\"'$TOKEN'\\\", idempotencyKey: \\\"'$(date +%s%N)'\\\"}) { status redirectUrl } }";
+    let pay = "mutation { payBooking(input: {bookingId: \\\"'$BOOKING'\\\", method: SANDBOX, accessToken: \\\"'$TOKEN'\\\", idempotencyKey: \\\"'$(cat /proc/sys/kernel/random/uuid)'\\\"}) { status redirectUrl } }";
     let read =
         "{ booking(id: \\\"'$BOOKING'\\\", accessToken: \\\"'$TOKEN'\\\") { code status tickets { seatLabel code } } }";
     let mut text = String::new();

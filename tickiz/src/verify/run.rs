@@ -153,7 +153,7 @@ fn compare_receipts(
     let mut spans = covered.iter().peekable();
     for position in placed {
         while spans.next_if(|(_, last)| last < position).is_some() {}
-        if !spans.peek().is_some_and(|(first, _)| first <= position) {
+        if spans.peek().is_none_or(|(first, _)| first > position) {
             walk.report.find(
                 Promise::P7,
                 *position,
@@ -168,7 +168,7 @@ fn listed(entry: &provider::account::LedgerPayment) -> Option<LedgerPayment> {
     Some(LedgerPayment {
         payment_id: entry.idempotency_key.parse::<PaymentId>().ok()?,
         paid: entry.charged_minor > 0,
-        amount: entry.amount.clone(),
+        amount: entry.amount,
         refunded_minor: entry.returned_minor,
         changed_at: entry.changed_at,
     })

@@ -121,6 +121,9 @@ struct MessagePayment {
     reference: String,
 }
 
+/// The gateway's own words for what it will not do, whoever asks again.
+const REFUSALS: [&str; 2] = ["invalid_request", "too_late"];
+
 /// How a call ended that got an answer.
 enum Answered<T> {
     Good(T),
@@ -181,7 +184,13 @@ impl SandboxGateway {
             (StatusCode::NOT_FOUND | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, _) => {
                 Err(GatewayError::NotDone(why))
             }
-            (status, _) if status.is_client_error() => Err(GatewayError::Refused(why)),
+            // Only what the gateway itself says in its own words is a refusal: a 4xx without them is somebody's on the way, such as
+            // a proxy's 408.
+            (StatusCode::BAD_REQUEST | StatusCode::CONFLICT | StatusCode::UNPROCESSABLE_ENTITY, code)
+                if REFUSALS.contains(&code) =>
+            {
+                Err(GatewayError::Refused(why))
+            }
             _ => Err(GatewayError::Unknown(why)),
         }
     }
