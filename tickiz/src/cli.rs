@@ -5,7 +5,7 @@ use std::{path::PathBuf, process::ExitCode};
 use clap::{Parser, Subcommand};
 
 use crate::{
-    config::{Config, EXIT_CONFIG, NOT_USED_YET},
+    config::{Config, EXIT_CONFIG, NOT_USED},
     log::LogArguments,
     serve, verify,
 };
@@ -29,6 +29,8 @@ enum Command {
         #[arg(long)]
         demo: bool,
     },
+    #[command(flatten)]
+    Role(Role),
     /// Brings the store's schema to this version.
     Migrate,
     /// Checks the promises against everything that is stored; exit code 1 where one is broken.
@@ -51,6 +53,21 @@ enum Command {
         #[arg(long)]
         email: String,
     },
+}
+
+/// A role that is a process of its own.
+#[derive(Subcommand, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Takes commands, webhooks and the sandbox gateway's pages; runs as often as wanted.
+    CommandApi,
+    /// Serves GraphQL; runs as often as wanted.
+    QueryApi,
+    /// Writes the log's domain events into Kafka; a second one stands by.
+    Relay,
+    /// Builds the read models; a second one stands by.
+    Projector,
+    /// Fires timers, sends mails, works on webhooks that were left; runs as often as wanted.
+    Worker,
 }
 
 /// Parses the command line and runs the command.
@@ -82,6 +99,12 @@ pub fn run() -> ExitCode {
 async fn dispatch(command: Command, config: Config) -> anyhow::Result<ExitCode> {
     match command {
         Command::Serve { demo } => serve::run(config, demo).await.map(|()| ExitCode::SUCCESS),
+        #[cfg(not(feature = "distributed"))]
+        Command::Role(_) => {
+            anyhow::bail!("this program was built without the roles; build it with `--features distributed`")
+        }
+        #[cfg(feature = "distributed")]
+        Command::Role(role) => crate::distributed::run(role, config).await.map(|()| ExitCode::SUCCESS),
         Command::Migrate => crate::stores::migrate(&config).await.map(|()| ExitCode::SUCCESS),
         Command::Verify { json } => verify::run(&config, json).await,
         Command::Log(arguments) => crate::log::run(&config, arguments).await.map(|()| ExitCode::SUCCESS),
@@ -100,8 +123,8 @@ fn start_logging(config: &Config) {
     } else {
         builder.with_target(false).init()
     }
-    for variable in NOT_USED_YET.into_iter().filter(|variable| std::env::var_os(variable).is_some()) {
-        tracing::warn!("{variable} is set, and this version does not use it");
+    for variable in NOT_USED.iter().filter(|variable| std::env::var_os(variable).is_some()) {
+        tracing::warn!("{variable} is set, and this program does not use it");
     }
 }
 

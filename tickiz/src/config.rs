@@ -7,6 +7,9 @@ use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf, str::FromS
 
 use url::Url;
 
+/// The topic that outsiders rely on.
+const TOPIC: &str = "tickiz.events.v1";
+
 /// Exit code of a configuration error: `EX_CONFIG` of sysexits.h.
 pub const EXIT_CONFIG: u8 = 78;
 
@@ -62,6 +65,27 @@ pub const SETTINGS: &[Setting] = &[
         true,
     ),
     setting(
+        "TICKIZ_KAFKA_BROKERS",
+        "distributed: where the relay writes the log's domain events, and the roles read them",
+        "host:port, several with commas between",
+        "none: roles of their own need it; `serve` does not use it",
+        false,
+    ),
+    setting(
+        "TICKIZ_KAFKA_TOPIC",
+        "distributed: the topic of the log's domain events; another one for each installation on the same brokers",
+        "1 to 249 characters of A-Z a-z 0-9 . _ -",
+        "tickiz.events.v1",
+        false,
+    ),
+    setting(
+        "TICKIZ_COMMAND_API_URLS",
+        "distributed: where query-api hands commands over",
+        "absolute http or https URLs with commas between",
+        "none: query-api needs it",
+        false,
+    ),
+    setting(
         "TICKIZ_ORGANIZER_TOKEN",
         "bearer token of the organiser",
         "at least 16 characters of A-Z a-z 0-9 - . _ ~ + / =",
@@ -106,12 +130,20 @@ pub const SETTINGS: &[Setting] = &[
     setting("TICKIZ_LOG_FORMAT", "how the program logs", "text or json", "text", false),
 ];
 
-/// Variables of the distributed form, which this version does not read yet. Set, they are named in a warning: somebody expects
-/// something of them.
-pub const NOT_USED_YET: [&str; 3] = ["TICKIZ_KAFKA_BROKERS", "TICKIZ_REDIS_URL", "TICKIZ_SMTP_URL"];
+/// Variables that this program does not read. Set, they are named in a warning: somebody expects something of them.
+#[cfg(feature = "distributed")]
+pub const NOT_USED: &[&str] = &["TICKIZ_REDIS_URL", "TICKIZ_SMTP_URL"];
+/// Variables that this program does not read, built without the roles.
+#[cfg(not(feature = "distributed"))]
+pub const NOT_USED: &[&str] =
+    &["TICKIZ_KAFKA_BROKERS", "TICKIZ_COMMAND_API_URLS", "TICKIZ_REDIS_URL", "TICKIZ_SMTP_URL"];
 
 /// Everything that is configured, checked.
 #[derive(Clone)]
+#[cfg_attr(
+    not(feature = "distributed"),
+    allow(dead_code, reason = "checked all the same; only the roles use some of it")
+)]
 pub struct Config {
     /// Address and port of HTTP.
     pub listen: SocketAddr,
@@ -121,6 +153,12 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// The server that keeps log and read models; `None`: SQLite in `data_dir`.
     pub mysql_url: Option<String>,
+    /// Kafka's brokers.
+    pub kafka_brokers: Option<String>,
+    /// The topic of the log's domain events.
+    pub kafka_topic: String,
+    /// The processes of the write side.
+    pub command_api_urls: Vec<Url>,
     /// The organiser's bearer token.
     pub organizer_token: Option<String>,
     /// The auditor's bearer token.
@@ -267,6 +305,22 @@ fn parse_url(text: &str) -> Option<Url> {
     plain.then_some(url)
 }
 
+fn parse_brokers(text: &str) -> Option<String> {
+    let is_broker = |broker: &str| {
+        broker
+            .trim()
+            .rsplit_once(':')
+            .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0))
+    };
+    text.split(',').all(is_broker).then(|| text.to_owned())
+}
+
+/// Kafka's own rule for names.
+fn parse_topic(text: &str) -> Option<String> {
+    let legal = text.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
+    (legal && (1..=249).contains(&text.len()) && text != "." && text != "..").then(|| text.to_owned())
+}
+
 fn parse_token(text: &str) -> Option<String> {
     let legal = text.chars().all(|c| c.is_ascii_alphanumeric() || "-._~+/=".contains(c));
     (legal && text.len() >= MIN_TOKEN_CHARS && text.len() <= 256).then(|| text.to_owned())
@@ -320,6 +374,11 @@ impl Config {
                 .parse("TICKIZ_DATA_DIR", |text| (!text.is_empty()).then(|| PathBuf::from(text)))?
                 .unwrap_or_else(|| PathBuf::from("./data")),
             mysql_url: raw.parse("TICKIZ_MYSQL_URL", parse_mysql_url)?,
+            kafka_brokers: raw.parse("TICKIZ_KAFKA_BROKERS", parse_brokers)?,
+            kafka_topic: raw.parse("TICKIZ_KAFKA_TOPIC", parse_topic)?.unwrap_or_else(|| TOPIC.to_owned()),
+            command_api_urls: raw
+                .parse("TICKIZ_COMMAND_API_URLS", |text| text.split(',').map(|url| parse_url(url.trim())).collect())?
+                .unwrap_or_default(),
             organizer_token: raw.parse("TICKIZ_ORGANIZER_TOKEN", parse_token)?,
             auditor_token: raw.parse("TICKIZ_AUDITOR_TOKEN", parse_token)?,
             sandbox_payments: raw.parse("TICKIZ_SANDBOX_PAYMENTS", parse_bool)?,
@@ -341,6 +400,13 @@ impl Config {
         };
         config.check_together(&raw)?;
         Ok(config)
+    }
+
+    /// The topic of the log's domain events, where Kafka is configured.
+    #[cfg(feature = "distributed")]
+    pub fn topic(&self) -> Option<tickiz_kafka::Topic> {
+        let brokers = self.kafka_brokers.clone()?;
+        Some(tickiz_kafka::Topic { brokers, name: self.kafka_topic.clone() })
     }
 
     fn check_together(&self, raw: &Raw) -> Result<(), ConfigError> {
@@ -381,6 +447,10 @@ mod tests {
             ("TICKIZ_PUBLIC_URL", "ftp://example.com"),
             ("TICKIZ_MYSQL_URL", "mysql://localhost"),
             ("TICKIZ_MYSQL_URL", "postgres://localhost/x"),
+            ("TICKIZ_KAFKA_BROKERS", "localhost"),
+            ("TICKIZ_KAFKA_BROKERS", "localhost:9092,"),
+            ("TICKIZ_KAFKA_TOPIC", "a topic"),
+            ("TICKIZ_COMMAND_API_URLS", "http://127.0.0.1:1,nowhere"),
             ("TICKIZ_ORGANIZER_TOKEN", "short"),
             ("TICKIZ_AUDITOR_TOKEN", "with a blank, twenty characters"),
             ("TICKIZ_SANDBOX_PAYMENTS", "yes"),

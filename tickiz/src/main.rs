@@ -5,12 +5,15 @@
 //! * [`cli`]: the commands and what each needs.
 //! * [`config`]: settings, from defaults, file and environment.
 //! * [`serve`]: every role in one process: puts log, write side, read side and HTTP together.
+//! * `distributed`: the roles as processes of their own, over MySQL and Kafka; with the feature of that name.
 //! * [`demo`]: demo data, by the ordinary commands.
 //! * [`verify`], [`log`]: operator commands; [`stores`] opens what they read.
 
 mod cli;
 mod config;
 mod demo;
+#[cfg(feature = "distributed")]
+mod distributed;
 mod log;
 mod serve;
 mod stores;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Context;
-use sqlx::{Connection, MySqlConnection};
+use sqlx::{Connection, MySql, MySqlConnection, migrate::MigrateDatabase};
 use tickiz_command_api::stores::{Database, INBOX, SANDBOX, Schema, StoreAt};
 use tickiz_domain::text::normalize_email;
 use tickiz_event_log::{EventLog, LogOptions, LogService};
@@ -135,11 +135,20 @@ pub async fn open_log_to_read(config: &Config) -> anyhow::Result<EventLog> {
     Ok(log)
 }
 
-/// `tickiz migrate`.
+/// `tickiz migrate`: makes the database where it is missing, and brings it to this version's schema.
 ///
 /// # Errors
 /// Which store, and why not.
 pub async fn migrate(config: &Config) -> anyhow::Result<()> {
+    if let Some(url) = &config.mysql_url
+        && !MySql::database_exists(url).await.context("the server of TICKIZ_MYSQL_URL")?
+    {
+        // Another that migrates may have made it since.
+        if let Err(error) = MySql::create_database(url).await {
+            let exists = MySql::database_exists(url).await.unwrap_or(false);
+            anyhow::ensure!(exists, "the database of TICKIZ_MYSQL_URL is missing and cannot be made: {error}");
+        }
+    }
     let stores = open(config).await?;
     stores.log_service.shutdown().await;
     println!("the stores are at this version's schema");

@@ -12,6 +12,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("tickiz-command-api", &["tickiz-contract", "tickiz-domain", "tickiz-event-log", "tickiz-tickets"]),
     ("tickiz-read-models", &["tickiz-domain"]),
     ("tickiz-projections", &["tickiz-domain", "tickiz-event-log", "tickiz-read-models"]),
+    ("tickiz-kafka", &["tickiz-domain", "tickiz-event-log", "tickiz-projections"]),
     (
         "tickiz-query-api",
         &[

@@ -81,7 +81,12 @@ impl Cache {
     ///
     /// Only packages without a service may be named: nothing here would keep it from being started.
     pub fn need_programs(&self, programs: &[&str], packages: &[&str]) -> Result<()> {
-        let absent = absent(programs);
+        self.need(programs, &[], packages)
+    }
+
+    /// The same for programs together with libraries to compile against, which go by their names in `pkg-config`.
+    pub fn need(&self, programs: &[&str], libraries: &[&str], packages: &[&str]) -> Result<()> {
+        let absent = absent(programs, libraries);
         if absent.is_empty() {
             return Ok(());
         }
@@ -102,7 +107,7 @@ impl Cache {
         let mut install = apt_get();
         install.args(["install", "--no-install-recommends"]).args(packages);
         self.run_logged(&mut install, &log, OnInterrupt::Finish)?;
-        let absent = self::absent(programs);
+        let absent = self::absent(programs, libraries);
         if !absent.is_empty() {
             bail!("{} did not bring {}", packages.join(", "), absent.join(", "));
         }
@@ -121,8 +126,15 @@ impl Cache {
     }
 }
 
-fn absent<'a>(programs: &[&'a str]) -> Vec<&'a str> {
-    programs.iter().copied().filter(|name| process::find_program(name).is_none()).collect()
+fn absent<'a>(programs: &[&'a str], libraries: &[&'a str]) -> Vec<&'a str> {
+    let programs = programs.iter().filter(|name| process::find_program(name).is_none());
+    programs.chain(libraries.iter().filter(|name| !is_library(name))).copied().collect()
+}
+
+/// True if a library's headers are there. Without `pkg-config` none is found.
+fn is_library(name: &str) -> bool {
+    let Some(program) = process::find_program("pkg-config") else { return false };
+    process::command(program).args(["--exists", name]).status().is_ok_and(|status| status.success())
 }
 
 fn apt_get() -> Command {

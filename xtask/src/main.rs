@@ -2,6 +2,7 @@
 //!
 //! # Layout
 //! * [`test`], [`bench`], [`schema`], [`serve`]: one module for each command.
+//! * [`up`]: the distributed form on this machine.
 //! * [`servers`]: private servers, one module for each kind.
 //! * [`install`], [`apt_sources`]: what is put on a machine that lacks it, and from where.
 //! * [`process`]: children that cannot outlive us, and signals.
@@ -14,6 +15,7 @@ mod schema;
 mod serve;
 mod servers;
 mod test;
+mod up;
 
 use std::process::ExitCode;
 
@@ -39,6 +41,12 @@ enum Task {
     Schema,
     /// Start the servers that the tests use, print the variables to export, and stay until Ctrl-C.
     Servers(serve::ServersArgs),
+    /// Start the distributed form on this machine: servers, and every role twice behind one address; `.dev/up.json` says where.
+    Up,
+    /// Stop what `up` started.
+    Down,
+    #[command(hide = true)]
+    Supervise,
 }
 
 fn main() -> ExitCode {
@@ -48,6 +56,9 @@ fn main() -> ExitCode {
         Task::Bench(args) => bench::run(args, &interrupts),
         Task::Schema => schema::run(&interrupts),
         Task::Servers(args) => serve::run(args, &interrupts).map(|()| ExitCode::SUCCESS),
+        Task::Up => up::up(&interrupts),
+        Task::Down => up::down(),
+        Task::Supervise => up::supervise(&interrupts),
     });
     result.unwrap_or_else(|error| {
         eprintln!("xtask: {error:#}");

@@ -163,8 +163,13 @@ impl OwnProcess {
         }
     }
 
+    /// Its process id. Where `setpriv` started it, it has become the program itself.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// SIGTERM to the group, and SIGKILL to what is left of it after a grace period.
-    fn stop(&mut self) {
+    pub fn stop(&mut self) {
         self.signal(Signal::TERM);
         let asked = Instant::now();
         while asked.elapsed() < STOP_GRACE && matches!(self.poll(), Ok(None)) {

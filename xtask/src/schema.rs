@@ -8,7 +8,7 @@ use anyhow::Result;
 use crate::process::{self, Interrupts, OnInterrupt};
 
 /// The crates whose tests own generated files.
-const OWNERS: [&str; 2] = ["tickiz-domain", "tickiz-query-api"];
+const OWNERS: [&str; 3] = ["tickiz-domain", "tickiz-query-api", "tickiz-kafka"];
 
 /// Writes them, and returns the code of what failed.
 pub fn run(interrupts: &Interrupts) -> Result<ExitCode> {

@@ -16,6 +16,16 @@ use crate::install::Cache;
 use crate::process::{self, Interrupts, OnInterrupt};
 use crate::servers::{Fleet, Kind};
 
+/// What the workspace's C code is compiled by, beside the compiler that Rust needs anyway: librdkafka has a makefile.
+const BUILD_PROGRAMS: &[&str] = &["make", "pkg-config"];
+/// The libraries that it is compiled against, as `pkg-config` calls them.
+const BUILD_LIBRARIES: &[&str] = &["libssl", "libcrypto", "zlib"];
+/// What Debian calls both.
+const BUILD_PACKAGES: &[&str] = &["make", "pkg-config", "libssl-dev", "zlib1g-dev"];
+
+/// Every crate, with what is apart only so that a first build is small.
+const EVERYTHING: [&str; 3] = ["--workspace", "--features", "tickiz/distributed"];
+
 /// Options of `cargo xtask test`.
 #[derive(Args)]
 pub struct TestArgs {
@@ -30,7 +40,12 @@ pub struct TestArgs {
 /// Runs every step and returns the code of the first that failed.
 pub fn run(args: &TestArgs, interrupts: &Interrupts) -> Result<ExitCode> {
     let started = Instant::now();
-    let (mut fleet, environment) = servers(interrupts)?;
+    let cache = Cache::open(interrupts)?;
+    {
+        let _lock = cache.lock()?;
+        cache.need(BUILD_PROGRAMS, BUILD_LIBRARIES, BUILD_PACKAGES).context("cannot compile the workspace")?;
+    }
+    let (mut fleet, environment) = servers(&cache, interrupts)?;
     let mut steps = Steps { interrupts, done: vec![Step { name: "servers", took: started.elapsed(), code: 0 }] };
 
     if rustfmt_is_there(interrupts)? {
@@ -39,8 +54,8 @@ pub fn run(args: &TestArgs, interrupts: &Interrupts) -> Result<ExitCode> {
         eprintln!("xtask: no rustfmt, formatting is not checked (rustup component add rustfmt)");
     }
     if args.lint {
-        let clippy = ["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"];
-        steps.run("clippy", process::cargo().args(clippy))?;
+        let options = ["--all-targets", "--locked", "--", "-D", "warnings"];
+        steps.run("clippy", process::cargo().arg("clippy").args(EVERYTHING).args(options))?;
     }
     // Tests that skip themselves without a server must not do so here.
     let tests = cargo_test(&args.cargo_test);
@@ -55,21 +70,20 @@ pub fn run(args: &TestArgs, interrupts: &Interrupts) -> Result<ExitCode> {
 }
 
 /// Starts a private server for each variable that the user has not set, and asks the others for their version.
-fn servers(interrupts: &Interrupts) -> Result<(Fleet, Vec<(&'static str, String)>)> {
-    let cache = Cache::open(interrupts)?;
+fn servers(cache: &Cache, interrupts: &Interrupts) -> Result<(Fleet, Vec<(&'static str, String)>)> {
     let mut private = Vec::new();
     for kind in Kind::ALL {
-        let server = kind.server(&cache);
+        let server = kind.server(cache);
         match std::env::var(server.variable()) {
             Ok(address) if !address.is_empty() => {
                 let version = server.version_at(&address).with_context(|| server.variable())?;
                 server.check_version(&version)?;
-                eprintln!("xtask: {} VERSION() = {version}, by {}", server.name(), server.variable());
+                eprintln!("xtask: {} {version}, by {}", server.name(), server.variable());
             }
             _ => private.push(*kind),
         }
     }
-    let fleet = Fleet::start(&private, &cache, interrupts)?;
+    let fleet = Fleet::start(&private, cache, interrupts)?;
     let environment = fleet.environment();
     Ok((fleet, environment))
 }
@@ -91,7 +105,7 @@ fn cargo_test(extra: &[OsString]) -> Vec<OsString> {
         .any(|argument| argument.starts_with("-p") || argument.starts_with("--package"));
     let mut arguments: Vec<OsString> = ["test", "--locked", "--no-fail-fast"].map(OsString::from).into();
     if !names_a_package {
-        arguments.push(OsString::from("--workspace"));
+        arguments.extend(EVERYTHING.map(OsString::from));
     }
     arguments.extend_from_slice(extra);
     arguments
@@ -142,11 +156,12 @@ mod tests {
 
     #[test]
     fn a_named_package_narrows_the_run_and_nothing_else_does() {
-        assert_eq!(arguments(&[]), "test --locked --no-fail-fast --workspace");
+        let everything = "test --locked --no-fail-fast --workspace --features tickiz/distributed";
+        assert_eq!(arguments(&[]), everything);
         assert_eq!(arguments(&["-p", "xtask"]), "test --locked --no-fail-fast -p xtask");
         assert_eq!(arguments(&["--package=xtask"]), "test --locked --no-fail-fast --package=xtask");
-        assert_eq!(arguments(&["some_test"]), "test --locked --no-fail-fast --workspace some_test");
-        assert_eq!(arguments(&["--", "-p"]), "test --locked --no-fail-fast --workspace -- -p");
+        assert_eq!(arguments(&["some_test"]), format!("{everything} some_test"));
+        assert_eq!(arguments(&["--", "-p"]), format!("{everything} -- -p"));
     }
 
     #[test]

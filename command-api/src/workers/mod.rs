@@ -75,8 +75,8 @@ pub struct WorkerOptions {
     pub bookings: Arc<dyn Bookings>,
     /// The payments.
     pub payments: Payments,
-    /// The list of a show's bookings.
-    pub list: Arc<dyn BookingList>,
+    /// The list of a show's bookings; `None` where timers fire in another process.
+    pub list: Option<Arc<dyn BookingList>>,
     /// The webhooks that wait, with who works on them.
     pub webhooks: (WebhookWorker, Waiting),
     /// Who writes mails; `None` where another process does.
@@ -108,19 +108,8 @@ impl Workers {
             sandbox: TaskTracker::new(),
             tasks: options.tasks,
         };
-        let bookings = options.bookings;
-        let payments: Arc<dyn Step> = Arc::new(options.payments);
-        let end_bookings = EndBookings { bookings: bookings.clone(), list: options.list, log: options.log.clone() };
-        let lanes: [(Lane, Arc<dyn Step>); 6] = [
-            (HOLDS, Arc::new(HoldEnds(bookings.clone()))),
-            (SHOWS, Arc::new(ShowEnds(bookings))),
-            (CANCELLATIONS, Arc::new(end_bookings)),
-            (PAYMENTS, payments.clone()),
-            (REFUNDS, payments.clone()),
-            (RECONCILER, payments),
-        ];
-        for (lane, step) in lanes {
-            workers.running.spawn(lane::run(lane, options.log.clone(), step, workers.stop.clone()));
+        if let Some(list) = options.list {
+            workers.fire_timers(&options.log, options.bookings, options.payments, list);
         }
         let (worker, waiting) = options.webhooks;
         workers.running.spawn(worker.run(waiting, workers.stop.clone()));
@@ -132,6 +121,22 @@ impl Workers {
             workers.sandbox.spawn(async move { provider.run(stop).await });
         }
         workers
+    }
+
+    fn fire_timers(&self, log: &EventLog, bookings: Arc<dyn Bookings>, payments: Payments, list: Arc<dyn BookingList>) {
+        let payments: Arc<dyn Step> = Arc::new(payments);
+        let end_bookings = EndBookings { bookings: bookings.clone(), list, log: log.clone() };
+        let lanes: [(Lane, Arc<dyn Step>); 6] = [
+            (HOLDS, Arc::new(HoldEnds(bookings.clone()))),
+            (SHOWS, Arc::new(ShowEnds(bookings))),
+            (CANCELLATIONS, Arc::new(end_bookings)),
+            (PAYMENTS, payments.clone()),
+            (REFUNDS, payments.clone()),
+            (RECONCILER, payments),
+        ];
+        for (lane, step) in lanes {
+            self.running.spawn(lane::run(lane, log.clone(), step, self.stop.clone()));
+        }
     }
 
     /// Begins nothing new, and waits for what has begun. The HTTP server has to run until this returns, since the sandbox gateway

@@ -188,7 +188,7 @@ impl House {
             log: self.world.log.clone(),
             bookings: self.bookings.clone(),
             payments: self.payments.clone(),
-            list,
+            list: Some(list),
             webhooks: self.webhooks.take().expect("the workers are started once"),
             mails: None,
             sandbox: Some(self.provider.clone()),

@@ -5,10 +5,10 @@
 
 mod booking_list;
 mod guide;
-mod roles;
-mod tokens;
+pub mod roles;
+pub mod tokens;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
 use tickiz_contract::Commands;
@@ -17,7 +17,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use self::{
-    roles::{Reach, Roles},
+    roles::{Reach, Roles, Share},
     tokens::Tokens,
 };
 use crate::{
@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// How long requests and subscriptions under way may take to end.
-const DRAIN_PATIENCE: Duration = Duration::from_secs(10);
+pub const DRAIN_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Runs until Ctrl-C or SIGTERM, then drains. A second signal ends it at once.
 ///
@@ -46,9 +46,13 @@ pub async fn run(config: Config, with_demo: bool) -> anyhow::Result<()> {
 
     let mut roles = Roles::default();
     let keys = roles::ticket_keys(&stores)?;
-    let reach = Reach { address, public_url: &public_url };
-    let write_side = roles::write_side(&config, &stores, &reach, sandbox, &keys).await?;
-    let (api, routes) = roles::read_side(&config, &tokens, &stores, &write_side, &keys, &mut roles).await?;
+    let reach = Reach { sandbox_url: &roles::own_url(address), public_url: &public_url };
+    let write_side = roles::write_side(&config, &stores, &reach, Share::Everything, sandbox, &keys).await?;
+    let log = Arc::new(stores.log.clone());
+    roles::project(&stores, log.clone(), &mut roles);
+    let commands = Arc::new(write_side.commands.clone());
+    let api = roles::query_api(&config, &tokens, &stores, commands, log, &keys, &mut roles).await?;
+    let routes = api.router().merge(write_side.routes.clone());
     let serving = CancellationToken::new();
     let metrics = api.metrics();
     let server =
@@ -88,7 +92,7 @@ pub async fn run(config: Config, with_demo: bool) -> anyhow::Result<()> {
 }
 
 /// Ctrl-C or SIGTERM.
-async fn signal() {
+pub async fn signal() {
     use tokio::signal::unix::{SignalKind, signal};
     match signal(SignalKind::terminate()) {
         Ok(mut terminate) => {

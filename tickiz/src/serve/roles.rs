@@ -17,12 +17,16 @@ use tickiz_command_api::{
     webhooks::{WebhookReceiver, inbox::Inbox, worker::WebhookWorker},
     workers::{
         WorkerOptions, Workers,
+        cancellation::BookingList,
         checkpoint::Checkpoint,
         mails::{self, MailWorker, message::Mailbox, sink::Folder},
     },
 };
+use tickiz_contract::Commands;
 use tickiz_event_log::runtime::SystemClock;
-use tickiz_projections::{LiveService, ProjectorOptions, ProjectorService, live::LiveOptions};
+use tickiz_projections::{
+    DomainEventStream, LiveService, ProjectorHandle, ProjectorOptions, ProjectorService, live::LiveOptions,
+};
 use tickiz_query_api::{AccessPolicy, QueryApi, QueryApiParts, SocketLimits};
 use tickiz_tickets::{KeyRing, TicketSigner};
 use tokio::task::JoinSet;
@@ -48,10 +52,22 @@ const MAILS_FROM: (&str, &str) = ("Tickiz", "tickets@tickiz.example");
 
 /// How this process is reached.
 pub struct Reach<'a> {
-    /// The bound address.
-    pub address: SocketAddr,
+    /// Where the sandbox gateway is spoken to.
+    pub sandbox_url: &'a str,
     /// As browsers and gateways see it, without a slash at the end.
     pub public_url: &'a str,
+}
+
+/// What of the write side's work a process does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(not(feature = "distributed"), allow(dead_code, reason = "one process does everything then"))]
+pub enum Share {
+    /// All of it: the embedded form.
+    Everything,
+    /// Commands and webhooks as they come.
+    Door,
+    /// Timers, mails, the sandbox gateway's errands, and the webhooks that nobody has worked on.
+    Background,
 }
 
 /// The write side, with its routes.
@@ -76,18 +92,22 @@ pub fn ticket_keys(stores: &Stores) -> anyhow::Result<Arc<KeyRing>> {
     Ok(Arc::new(keys))
 }
 
+/// Where the sandbox gateway is spoken to in the embedded form: on loopback whatever the public address is, since it is this very
+/// process that answers.
+pub fn own_url(address: SocketAddr) -> String {
+    if address.ip().is_unspecified() {
+        format!("http://127.0.0.1:{}", address.port())
+    } else {
+        format!("http://{address}")
+    }
+}
+
 fn sandbox_house(stores: &Stores, reach: &Reach<'_>) -> anyhow::Result<(Provider, Arc<dyn Gateway>)> {
     let secrets = stores.log.secrets();
     let api_key = hex::encode(secrets.derive("sandbox-api-key"));
     let webhook_secret = secrets.derive("sandbox-webhooks").to_vec();
     let clock = Arc::new(SystemClock);
-    // On loopback whatever the public address is: it is this very process that answers.
-    let port = reach.address.port();
-    let own = if reach.address.ip().is_unspecified() {
-        format!("http://127.0.0.1:{port}")
-    } else {
-        format!("http://{}", reach.address)
-    };
+    let own = reach.sandbox_url.trim_end_matches('/').to_owned();
     let provider = Provider::try_new(provider::Options {
         database: stores.sandbox.clone(),
         public_url: reach.public_url.to_owned(),
@@ -110,6 +130,7 @@ pub async fn write_side(
     config: &Config,
     stores: &Stores,
     reach: &Reach<'_>,
+    share: Share,
     sandbox: bool,
     keys: &Arc<KeyRing>,
 ) -> anyhow::Result<WriteSide> {
@@ -131,45 +152,59 @@ pub async fn write_side(
     }
     // The embedded form is always the same writer, so that after a crash it goes on without waiting for its own lease.
     let mail_writer = if config.mysql_url.is_some() { Uuid::new_v4() } else { Uuid::nil() };
-    let mails = MailWorker {
-        log: stores.log.clone(),
-        bookings: bookings.clone(),
-        checkpoint: Checkpoint::new(stores.inbox.clone(), clock, mails::CONSUMER, mail_writer, mails::LEASE),
-        sink: Arc::new(Folder::open(&config.data_dir.join("mails")).await.context("the folder of mails")?),
-        keys: keys.clone(),
-        from: Mailbox { name: MAILS_FROM.0.to_owned(), address: MAILS_FROM.1.to_owned() },
+    let in_background = share != Share::Door;
+    let mails = if in_background {
+        Some(MailWorker {
+            log: stores.log.clone(),
+            bookings: bookings.clone(),
+            checkpoint: Checkpoint::new(stores.inbox.clone(), clock, mails::CONSUMER, mail_writer, mails::LEASE),
+            sink: Arc::new(Folder::open(&config.data_dir.join("mails")).await.context("the folder of mails")?),
+            keys: keys.clone(),
+            from: Mailbox { name: MAILS_FROM.0.to_owned(), address: MAILS_FROM.1.to_owned() },
+        })
+    } else {
+        None
     };
+    let list = in_background.then(|| Arc::new(ReadModelList(stores.reads.clone())) as Arc<dyn BookingList>);
     let workers = Workers::start(WorkerOptions {
         log: stores.log.clone(),
         bookings,
         payments: payments.clone(),
-        list: Arc::new(ReadModelList(stores.reads.clone())),
+        list,
         webhooks: (webhook_worker, waiting),
-        mails: Some(mails),
-        sandbox: provider,
+        mails,
+        sandbox: provider.filter(|_| in_background),
         tasks: calls,
     });
     let commands = CommandService::new(system, Some(Arc::new(payments)), &options);
     Ok(WriteSide { commands, routes, workers })
 }
 
-/// Starts the read side: projections, live feeds, the API.
+/// Starts the projections, from that stream.
+pub fn project(stores: &Stores, stream: Arc<dyn DomainEventStream>, roles: &mut Roles) -> ProjectorHandle {
+    let log = Arc::new(stores.log.clone());
+    let projector = ProjectorService::new(stores.reads.clone(), stream, log, ProjectorOptions::default());
+    let handle = projector.handle();
+    let stop = roles.stop.clone();
+    roles.tasks.spawn(async move { projector.run(stop).await.context("the projections") });
+    handle
+}
+
+/// Starts the API and its live feeds, from that stream; commands go to `commands`.
 ///
 /// # Errors
 /// When the read models cannot be read.
-pub async fn read_side(
+pub async fn query_api(
     config: &Config,
     tokens: &Tokens,
     stores: &Stores,
-    write_side: &WriteSide,
+    commands: Arc<dyn Commands>,
+    stream: Arc<dyn DomainEventStream>,
     keys: &Arc<KeyRing>,
     roles: &mut Roles,
-) -> anyhow::Result<(QueryApi, Router)> {
+) -> anyhow::Result<QueryApi> {
     let log = Arc::new(stores.log.clone());
-    let projector = ProjectorService::new(stores.reads.clone(), log.clone(), log.clone(), ProjectorOptions::default());
-    let stop = roles.stop.clone();
-    roles.tasks.spawn(async move { projector.run(stop).await.context("the projections") });
-    let live = LiveService::open(stores.reads.clone(), log.clone(), log.clone(), LiveOptions::default())
+    let live = LiveService::open(stores.reads.clone(), stream, log.clone(), LiveOptions::default())
         .await
         .context("the live feeds")?;
     let feeds = live.feeds();
@@ -183,8 +218,8 @@ pub async fn read_side(
     if let Some(token) = &tokens.auditor {
         access = access.with_auditor(token);
     }
-    let api = QueryApi::new(QueryApiParts {
-        commands: Arc::new(write_side.commands.clone()),
+    Ok(QueryApi::new(QueryApiParts {
+        commands,
         reads: stores.reads.clone(),
         live: feeds,
         log,
@@ -194,7 +229,5 @@ pub async fn read_side(
         head_at_start: stores.log.head().await?,
         sockets: SocketLimits::default(),
         shutdown: roles.front.clone(),
-    });
-    let routes = api.router().merge(write_side.routes.clone());
-    Ok((api, routes))
+    }))
 }

@@ -14,7 +14,7 @@
 //! | P5 | no hold is open more than 5 s after its deadline |
 //! | P6 | the read models equal the fold of the log |
 //! | P7 | each booking placed has its receipt, each receipt its domain events |
-//! | P8 | positions and sequences without a gap and in order |
+//! | P8 | positions and sequences without a gap and in order; where `TICKIZ_KAFKA_BROKERS` is set, the topic says what the log says |
 //! | P12 | a hold that ended never confirms; fences are the positions of their takings |
 
 mod claims;

@@ -26,6 +26,8 @@ const PAGE: usize = 2000;
 pub async fn run(config: &Config, json: bool) -> anyhow::Result<ExitCode> {
     let stores = stores::open_to_read(config).await?;
     let report = verify(&stores).await?;
+    #[cfg(feature = "distributed")]
+    let report = compare_topic(config, &stores, report).await?;
     let text = if json { serde_json::to_string_pretty(&report)? + "\n" } else { report.to_string() };
     // A reader that goes away (`| head`) takes nothing from the exit code.
     let _ = std::io::stdout().write_all(text.as_bytes());
@@ -67,6 +69,16 @@ async fn verify(stores: &Stores) -> anyhow::Result<Report> {
     walk.check_ledger(&ledger, log.now());
     compare_read_models(&mut walk, stores).await?;
     Ok(walk.report)
+}
+
+/// P8 and P6: the topic is the log, where there is one.
+#[cfg(feature = "distributed")]
+async fn compare_topic(config: &Config, stores: &Stores, mut report: Report) -> anyhow::Result<Report> {
+    let Some(topic) = config.topic() else { return Ok(report) };
+    for difference in tickiz_kafka::compare_topic(&topic, &stores.log).await? {
+        report.find(Promise::P8, difference.position, &topic.name, difference.what);
+    }
+    Ok(report)
 }
 
 /// How often the walk goes on after what was appended meanwhile. On a busy system the last look is compared as it is.

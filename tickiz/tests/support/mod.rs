@@ -164,11 +164,12 @@ impl Tickiz {
     pub async fn booking(&self, booking: &Value) -> Value {
         let answer = self
             .ask(
-                "query($id: ID!, $token: String) { booking(id: $id, accessToken: $token) {
+                "query($id: ID!, $token: String, $position: Position) { booking(id: $id, accessToken: $token, minPosition: $position) {
                     id code status holdExpiresAt total { amount currency } position
                     tickets { id seatId seatLabel code qr price { amount currency } }
                     payments { id status method redirectUrl } event { id title } } }",
-                json!({"id": booking["id"], "token": booking["accessToken"]}),
+                // A buyer sees his own booking at once, however far the read models are.
+                json!({"id": booking["id"], "token": booking["accessToken"], "position": booking["position"]}),
             )
             .await;
         answer["booking"].clone()

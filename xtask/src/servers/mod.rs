@@ -11,9 +11,12 @@
 //! * A run that was itself killed with SIGKILL cannot remove its folder. The next run does: every folder holds a file
 //!   that its owner keeps locked, and a folder whose file is free has no owner.
 
+mod kafka;
 mod mariadb;
 mod mysql;
+mod redis;
 mod sql;
+mod tcp;
 
 pub use sql::SETTINGS as SQL_SETTINGS;
 
@@ -46,17 +49,23 @@ pub enum Kind {
     Mysql,
     /// MariaDB 10.11, which the same SQL must run on.
     Mariadb,
+    /// Apache Kafka 4.3, one node.
+    Kafka,
+    /// Redis 7.
+    Redis,
 }
 
 impl Kind {
     /// Every server that the tests want.
-    pub const ALL: &[Self] = &[Self::Mysql, Self::Mariadb];
+    pub const ALL: &[Self] = &[Self::Mysql, Self::Mariadb, Self::Kafka, Self::Redis];
 
     /// The module that knows how to run it.
     pub fn server(self, cache: &Cache) -> Box<dyn Server> {
         match self {
             Self::Mysql => Box::new(mysql::Mysql::new(cache)),
             Self::Mariadb => Box::new(mariadb::Mariadb),
+            Self::Kafka => Box::new(kafka::Kafka::new(cache)),
+            Self::Redis => Box::new(redis::Redis),
         }
     }
 }
@@ -166,7 +175,7 @@ impl Fleet {
         for running in &mut fleet.running {
             let version = running.wait_until_ready(interrupts)?;
             running.server.check_version(&version)?;
-            eprintln!("xtask: {} VERSION() = {version}, {}", running.server.name(), running.address());
+            eprintln!("xtask: {} {version}, {}", running.server.name(), running.address());
         }
         Ok(fleet)
     }

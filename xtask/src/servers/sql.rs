@@ -2,13 +2,11 @@
 
 use std::ffi::OsString;
 use std::io::Read;
-use std::net::{TcpStream, ToSocketAddrs};
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::Place;
+use super::{Place, tcp};
 use crate::process;
 
 /// Settings that both servers know, and that the figures of `bench` are printed with.
@@ -26,8 +24,6 @@ pub const SETTINGS: &[&str] = &[
     "--innodb-buffer-pool-size=134217728",
 ];
 
-/// What a foreign server gets to accept the connection and to send its greeting.
-const GREETING_LIMIT: Duration = Duration::from_secs(10);
 /// The longest greeting that we read; real ones have some 100 bytes.
 const GREETING_MAX_BYTES: usize = 1024;
 /// The port of a URL that names none.
@@ -86,14 +82,8 @@ pub fn version(mut client: Command, place: &Place) -> Result<String> {
 /// and no client program is needed. It is the text that `VERSION()` gives.
 pub fn version_at(url: &str) -> Result<String> {
     let (host, port) = host_and_port(url).context("not of the form mysql://USER:PASSWORD@HOST:PORT/")?;
-    let address = (host.as_str(), port)
-        .to_socket_addrs()
-        .with_context(|| format!("cannot resolve {host}"))?
-        .next()
-        .with_context(|| format!("{host} has no address"))?;
-    let unreachable = || format!("no server answers at {host}:{port}");
-    let mut stream = TcpStream::connect_timeout(&address, GREETING_LIMIT).with_context(unreachable)?;
-    stream.set_read_timeout(Some(GREETING_LIMIT)).context("cannot set a time limit")?;
+    let unreachable = || tcp::unreachable_at(&host, port);
+    let mut stream = tcp::connect(&host, port)?;
     let mut header = [0; 4];
     stream.read_exact(&mut header).with_context(unreachable)?;
     let length = usize::from(header[0]) | usize::from(header[1]) << 8 | usize::from(header[2]) << 16;
@@ -114,18 +104,9 @@ fn greeted_version(greeting: &[u8]) -> Option<String> {
 /// Takes a database URL apart as far as we need it; passwords never leave it.
 fn host_and_port(url: &str) -> Option<(String, u16)> {
     let rest = url.strip_prefix("mysql://").or_else(|| url.strip_prefix("mariadb://"))?;
-    let authority = rest.split(['/', '?', '#']).next()?;
+    let authority = tcp::authority(rest);
     let host_port = authority.rsplit_once('@').map_or(authority, |(_, host_port)| host_port);
-    let (host, port) = match host_port.strip_prefix('[') {
-        Some(v6) => v6.split_once(']')?,
-        None => host_port.find(':').map_or((host_port, ""), |colon| host_port.split_at(colon)),
-    };
-    let port = match port.strip_prefix(':') {
-        Some(number) => number.parse().ok()?,
-        None if port.is_empty() => DEFAULT_PORT,
-        None => return None,
-    };
-    (!host.is_empty()).then(|| (host.to_owned(), port))
+    tcp::host_and_port(host_port, Some(DEFAULT_PORT))
 }
 
 /// The first number of a version such as `9.7.4` or `10.11.19-MariaDB-…`.

@@ -1,0 +1,224 @@
+//! Every role a process of its own, twice, over one MySQL and one Kafka; any of them dies.
+
+#![cfg(feature = "distributed")]
+
+mod support;
+
+use std::{collections::BTreeMap, net::TcpListener, path::Path, time::Duration};
+
+use serde_json::{Value, json};
+use support::{Database, PATIENCE, Start, Tickiz, buyer, code, seated};
+
+/// What runs: role and which of the two.
+const PROCESSES: [(&str, usize); 10] = [
+    ("command-api", 0),
+    ("command-api", 1),
+    ("query-api", 0),
+    ("query-api", 1),
+    ("relay", 0),
+    ("relay", 1),
+    ("projector", 0),
+    ("projector", 1),
+    ("worker", 0),
+    ("worker", 1),
+];
+
+struct House {
+    database: Database,
+    brokers: String,
+    topic: String,
+    folder: tempfile::TempDir,
+    /// A port each, the same for as long as it runs.
+    ports: Vec<u16>,
+    running: BTreeMap<(&'static str, usize), Tickiz>,
+}
+
+fn free_ports(count: usize) -> Vec<u16> {
+    let held: Vec<TcpListener> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0").expect("a free port")).collect();
+    held.iter().map(|listener| listener.local_addr().expect("it is bound").port()).collect()
+}
+
+impl House {
+    async fn open() -> Option<Self> {
+        let database = Database::create("TICKIZ_TEST_MYSQL_URL").await?;
+        let Ok(brokers) = std::env::var("TICKIZ_TEST_KAFKA_BROKERS") else {
+            assert!(std::env::var("TICKIZ_TEST_REQUIRE_SERVERS").is_err(), "TICKIZ_TEST_KAFKA_BROKERS is not set");
+            println!("skipped: TICKIZ_TEST_KAFKA_BROKERS is not set; `cargo xtask test` sets it");
+            return None;
+        };
+        let migrated =
+            support::command().arg("migrate").env("TICKIZ_MYSQL_URL", &database.url).status().await.expect("it runs");
+        assert!(migrated.success());
+        let topic = database.url.rsplit('/').next().expect("a database").to_owned();
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let ports = free_ports(PROCESSES.len());
+        let mut house = Self { database, brokers, topic, folder, ports, running: BTreeMap::new() };
+        for (role, number) in PROCESSES {
+            house.start(role, number).await;
+        }
+        Some(house)
+    }
+
+    fn url_of(&self, role: &str, number: usize) -> String {
+        let index = PROCESSES.iter().position(|process| *process == (role, number)).expect("a process of ours");
+        format!("http://127.0.0.1:{}", self.ports[index])
+    }
+
+    async fn start(&mut self, role: &'static str, number: usize) {
+        let listen = self.url_of(role, number).trim_start_matches("http://").to_owned();
+        let commands = format!("{},{}", self.url_of("command-api", 0), self.url_of("command-api", 1));
+        let public = self.url_of("query-api", 0);
+        let started = Tickiz::start(Start {
+            data_dir: Some(self.folder.path()),
+            mysql_url: Some(&self.database.url),
+            arguments: vec![role],
+            environment: vec![
+                ("TICKIZ_LISTEN", &listen),
+                ("TICKIZ_PUBLIC_URL", &public),
+                ("TICKIZ_KAFKA_BROKERS", &self.brokers),
+                ("TICKIZ_KAFKA_TOPIC", &self.topic),
+                ("TICKIZ_COMMAND_API_URLS", &commands),
+            ],
+        })
+        .await;
+        self.running.insert((role, number), started);
+    }
+
+    fn front(&self, number: usize) -> &Tickiz {
+        &self.running[&("query-api", number)]
+    }
+
+    async fn kill(&mut self, role: &'static str, number: usize) {
+        self.running.remove(&(role, number)).expect("it runs").kill().await;
+    }
+
+    /// Stops everything in order, and has the promises checked.
+    async fn close(mut self) {
+        while let Some((process, running)) = self.running.pop_first() {
+            assert!(running.stop().await.success(), "{process:?} drains and ends well");
+        }
+        let mut verify = support::command();
+        verify.arg("verify").env("TICKIZ_MYSQL_URL", &self.database.url).env("TICKIZ_DATA_DIR", self.folder.path());
+        verify.env("TICKIZ_KAFKA_BROKERS", &self.brokers).env("TICKIZ_KAFKA_TOPIC", &self.topic);
+        let output = verify.output().await.expect("verify runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+        self.database.drop_it().await;
+    }
+}
+
+/// Where a front is, for whoever outlives a look at the house.
+#[derive(Clone)]
+struct Front {
+    url: String,
+    http: reqwest::Client,
+}
+
+impl From<&Tickiz> for Front {
+    fn from(tickiz: &Tickiz) -> Self {
+        Self { url: tickiz.url.clone(), http: tickiz.http.clone() }
+    }
+}
+
+/// A placed booking of one seat, however often it has to be asked for; `None` where another has the seat.
+async fn place(front: &Front, show: &Value, seat: &str, who: &str) -> Option<Value> {
+    let input = json!({"eventId": show["id"], "seats": [{"seatId": seat}], "buyer": buyer(who), "idempotencyKey": format!("{who}-{seat}")});
+    let begun = std::time::Instant::now();
+    loop {
+        let body = json!({"query": support::PLACE, "variables": {"input": input}});
+        let sent = front.http.post(format!("{}/graphql", front.url)).json(&body).send().await;
+        let answer: Option<Value> = match sent {
+            Ok(answer) => answer.json().await.ok(),
+            Err(_) => None,
+        };
+        match answer {
+            Some(answer) if answer.get("errors").is_none() => return Some(answer["data"]["placeBooking"].clone()),
+            Some(answer) if code(&answer) == "SEAT_TAKEN" => return None,
+            // Lost or turned away: asked again under the same key.
+            _ => assert!(begun.elapsed() < PATIENCE, "it is not answered: {answer:?}"),
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_purchase_goes_through_every_process() {
+    let Some(house) = House::open().await else { return };
+    let show = house.front(0).publish(seated("Apart", 2, 10)).await;
+    let booking = place(&house.front(1).into(), &show, "1-1", "lan").await.expect("the seat is free");
+    assert!(place(&house.front(0).into(), &show, "1-1", "minh").await.is_none(), "it is taken, whoever is asked");
+    house.front(0).wait_for_status(&booking, "HELD").await;
+    house.front(1).pay(&booking, "p", "pay").await;
+    let paid = house.front(0).wait_for_status(&booking, "CONFIRMED").await;
+    assert_eq!(paid["tickets"][0]["seatId"], "1-1");
+    assert!(paid["tickets"][0]["code"].as_str().is_some_and(|code| code.starts_with("TKZ1")));
+    let mails = house.folder.path().join("mails");
+    let begun = std::time::Instant::now();
+    while !has_files(&mails) {
+        assert!(begun.elapsed() < PATIENCE, "no mail is written");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    // A decline, seen through the other front.
+    let other = place(&house.front(0).into(), &show, "1-2", "minh").await.expect("the seat is free");
+    house.front(0).pay(&other, "p", "decline").await;
+    house.front(1).wait_for_status(&other, "HELD").await;
+    // Nobody from outside gets to the border between the processes.
+    let inside = format!("{}/internal/commands", house.url_of("command-api", 0));
+    let refused = house.front(0).http.post(inside).body("{}").send().await.expect("it answers");
+    assert_eq!(refused.status(), 404);
+    let metrics = house.front(0).http.get(format!("{}/metrics", house.url_of("projector", 0))).send().await;
+    let metrics = metrics.expect("it answers").text().await.expect("text");
+    assert!(metrics.contains("tickiz_projection_position{projection=\"bookings\"}"), "{metrics}");
+    house.close().await;
+}
+
+fn has_files(folder: &Path) -> bool {
+    std::fs::read_dir(folder).is_ok_and(|mut files| files.next().is_some())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn any_process_may_be_killed_under_load_and_nothing_is_lost_or_sold_twice() {
+    let Some(mut house) = House::open().await else { return };
+    let show = house.front(0).publish(seated("Killed", 10, 20)).await;
+    let mut held: BTreeMap<String, Value> = BTreeMap::new();
+    for (round, (role, number)) in PROCESSES.into_iter().filter(|(role, _)| *role != "query-api").enumerate() {
+        // Two for each seat.
+        let wanted: Vec<(String, String)> = (0..40_usize)
+            .map(|buyer| {
+                let seat = round * 20 + buyer / 2;
+                (format!("{}-{}", seat / 20 + 1, seat % 20 + 1), format!("buyer{round}x{buyer}"))
+            })
+            .collect();
+        let (front, show) = (Front::from(house.front(round % 2)), show.clone());
+        let buyers = tokio::spawn(async move {
+            let placed = wanted.iter().map(|(seat, who)| place(&front, &show, seat, who));
+            let placed = futures::future::join_all(placed).await;
+            wanted.into_iter().zip(placed).filter_map(|((seat, _), booking)| Some((seat, booking?))).collect::<Vec<_>>()
+        });
+        tokio::time::sleep(Duration::from_millis(30)).await;
+        house.kill(role, number).await;
+        for (seat, booking) in buyers.await.expect("no panic") {
+            assert!(held.insert(seat.clone(), booking).is_none(), "seat {seat} was given to two");
+        }
+        house.start(role, number).await;
+    }
+    assert_eq!(held.len(), 160, "every seat that was wanted has its buyer");
+    // One in eight pays, and a worker and the relay die meanwhile.
+    let payers: Vec<Value> = held.values().step_by(8).cloned().collect();
+    let mut payments = Vec::new();
+    for booking in &payers {
+        payments.push(house.front(0).open_payment(booking, "p").await);
+    }
+    house.kill("relay", 0).await;
+    house.kill("worker", 0).await;
+    for payment in &payments {
+        house.front(0).press(payment, "pay").await;
+    }
+    for booking in &payers {
+        house.front(1).wait_for_status(booking, "CONFIRMED").await;
+    }
+    for booking in held.values() {
+        let now = house.front(0).booking(booking).await;
+        assert!(matches!(now["status"].as_str(), Some("HELD" | "CONFIRMED")), "{now:#}");
+    }
+    house.close().await;
+}
