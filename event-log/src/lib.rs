@@ -26,13 +26,14 @@
 //! * [`writer`]: the one writer task: group commit. [`log`]: the handle.
 //! * [`feed`]: the newest domain events in memory, the head's poller.
 //! * [`repository`]: warm aggregates and snapshots; [`cqrs`]: cqrs-es over them.
-//! * [`sealing`]: personal data; [`leaf`]: hashes; [`runtime`]: clocks.
+//! * `master_key`: its file. [`sealing`]: personal data; [`leaf`]: hashes; [`runtime`]: clocks.
 
 pub mod cqrs;
 pub mod decide;
 mod feed;
 mod leaf;
 mod log;
+mod master_key;
 pub mod migrate;
 pub mod record;
 pub mod repository;

@@ -22,6 +22,7 @@ use uuid::Uuid;
 use crate::{
     decide::check_shape,
     feed::{Recent, poll_head},
+    master_key,
     migrate::{self, SchemaVersion},
     record::{
         Append, AppendError, Appended, Metadata, NewEvent, Position, Receipt, Recorded, Sequence, StoreError,
@@ -137,38 +138,6 @@ fn serves(schema: SchemaVersion) -> Result<(), OpenError> {
     if schema.serves() { Ok(()) } else { Err(OpenError::Schema { found: schema.found, wanted: schema.wanted }) }
 }
 
-fn key_file(path: &Path) -> Result<[u8; 32], OpenError> {
-    let failed = |reason: String| OpenError::MasterKey { path: path.display().to_string(), reason };
-    match std::fs::read_to_string(path) {
-        Ok(text) => {
-            let key = hex::decode(text.trim()).ok().and_then(|bytes| bytes.try_into().ok());
-            key.ok_or_else(|| failed("it does not hold 64 hexadecimal digits".to_owned()))
-        }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let mut key = [0; 32];
-            rand::fill(&mut key);
-            write_key(path, &key).map_err(|error| failed(error.to_string()))?;
-            key_file(path)
-        }
-        Err(error) => Err(failed(error.to_string())),
-    }
-}
-
-/// Whole or not at all, and never over another: a second process that makes one at the same moment finds the first.
-fn write_key(path: &Path, key: &[u8; 32]) -> std::io::Result<()> {
-    use std::{io::Write, os::unix::fs::OpenOptionsExt};
-    let beside = path.with_extension(format!("{}.new", Uuid::new_v4().simple()));
-    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
-    file.write_all(hex::encode(key).as_bytes())?;
-    file.sync_all()?;
-    let linked = std::fs::hard_link(&beside, path);
-    std::fs::remove_file(&beside)?;
-    match linked {
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
-        other => other,
-    }
-}
-
 impl EventLog {
     /// Opens the log in a SQLite file; the master key's file is beside it.
     ///
@@ -177,7 +146,7 @@ impl EventLog {
     pub async fn open_sqlite(path: &Path, options: LogOptions) -> Result<(Self, LogService), OpenError> {
         let master_key = match options.master_key {
             Some(key) => key,
-            None => key_file(&path.with_file_name("master.key"))?,
+            None => master_key::of_file(&path.with_file_name("master.key"))?,
         };
         let store = SqliteStore::open(path).await?;
         if options.migrate {

@@ -23,7 +23,8 @@ use uuid::Uuid;
 
 use super::{
     row::{EventRow, after_prefix, hash, padded, pieces, recorded, stream_of, text, timer_id, timer_kind},
-    sql::{KIND_CLAIM, KIND_STREAM, LoadedRow, MAX_RESOURCES_READ, assert_rows, event_columns, sql_store},
+    sql::{event_columns, sql_store},
+    sql_append::{KIND_CLAIM, KIND_STREAM, LoadedRow, MAX_RESOURCES_READ, assert_rows, sql_transaction},
 };
 use crate::{
     leaf::metadata_json,
@@ -139,4 +140,5 @@ impl MySqlStore {
     }
 }
 
-sql_store!(store: MySqlStore, transaction: MySqlTransaction, database: MySql, connection: MySqlConnection);
+sql_transaction!(transaction: MySqlTransaction, database: MySql, connection: MySqlConnection);
+sql_store!(store: MySqlStore, transaction: MySqlTransaction, database: MySql);

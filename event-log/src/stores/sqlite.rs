@@ -19,7 +19,8 @@ use uuid::Uuid;
 
 use super::{
     row::{EventRow, after_prefix, hash, padded, pieces, recorded, stream_of, text, timer_id, timer_kind},
-    sql::{KIND_CLAIM, KIND_STREAM, LoadedRow, MAX_RESOURCES_READ, assert_rows, event_columns, sql_store},
+    sql::{event_columns, sql_store},
+    sql_append::{KIND_CLAIM, KIND_STREAM, LoadedRow, MAX_RESOURCES_READ, assert_rows, sql_transaction},
 };
 use crate::{
     leaf::metadata_json,
@@ -123,4 +124,5 @@ impl SqliteStore {
     }
 }
 
-sql_store!(store: SqliteStore, transaction: SqliteTransaction, database: Sqlite, connection: SqliteConnection);
+sql_transaction!(transaction: SqliteTransaction, database: Sqlite, connection: SqliteConnection);
+sql_store!(store: SqliteStore, transaction: SqliteTransaction, database: Sqlite);
