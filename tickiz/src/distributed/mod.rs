@@ -96,13 +96,14 @@ fn public_url(config: &Config, address: SocketAddr) -> String {
 }
 
 async fn serve(setting: Setting, started: Started, listener: TcpListener) -> anyhow::Result<()> {
+    let told_to_stop = tokio::spawn(signal());
     let Started { routes, mut roles, write_side, api } = started;
     let serving = CancellationToken::new();
     let metrics = api.as_ref().map(QueryApi::metrics).unwrap_or_default();
     let server =
         tokio::spawn(tickiz_query_api::serve(listener, routes, HttpLimits::default(), metrics, serving.clone()));
     let ended = tokio::select! {
-        () = signal() => None,
+        _ = told_to_stop => None,
         ended = next_ended(&mut roles) => Some(ended),
         () = setting.stores.log_service.died() => Some(Err(anyhow::anyhow!("the log's writer died of a broken invariant"))),
     };

@@ -34,6 +34,8 @@ pub const DRAIN_PATIENCE: Duration = Duration::from_secs(10);
 /// # Errors
 /// When a store cannot be opened, the address not bound, or a role ends by itself.
 pub async fn run(config: Config, with_demo: bool) -> anyhow::Result<()> {
+    // Listened for from the beginning: one that comes while the demo is loaded is heard afterwards, and drains like any other.
+    let told_to_stop = tokio::spawn(signal());
     let sandbox = config.sandbox_payments.unwrap_or(with_demo && !config.production);
     let tokens = Tokens::of(&config, with_demo);
     let stores = stores::open(&config).await?;
@@ -63,7 +65,7 @@ pub async fn run(config: Config, with_demo: bool) -> anyhow::Result<()> {
     }
 
     let ended = tokio::select! {
-        () = signal() => None,
+        _ = told_to_stop => None,
         ended = roles.tasks.join_next() => ended,
         () = stores.log_service.died() => Some(Ok(Err(anyhow::anyhow!("the log's writer died of a broken invariant")))),
     };
