@@ -165,10 +165,25 @@ async fn a_purchase_goes_through_every_process() {
     let inside = format!("{}/internal/commands", house.url_of("command-api", 0));
     let refused = house.front(0).http.post(inside).body("{}").send().await.expect("it answers");
     assert_eq!(refused.status(), 404);
+    for path in ["/internal/commands", "/sandbox/../internal/commands", "/webhooks/%2e%2e/internal/commands"] {
+        assert_eq!(raw_post(&house.url_of("query-api", 0), path).await, "HTTP/1.1 404", "{path}");
+    }
+    assert_eq!(raw_post(&house.url_of("query-api", 0), "/webhooks/sandbox").await, "HTTP/1.1 401", "it is passed on");
     let metrics = house.front(0).http.get(format!("{}/metrics", house.url_of("projector", 0))).send().await;
     let metrics = metrics.expect("it answers").text().await.expect("text");
     assert!(metrics.contains("tickiz_projection_position{projection=\"bookings\"}"), "{metrics}");
     house.close().await;
+}
+
+/// The beginning of the answer to a POST of a path that no client would send as it is.
+async fn raw_post(url: &str, path: &str) -> String {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut stream = tokio::net::TcpStream::connect(url.trim_start_matches("http://")).await.expect("it accepts");
+    let head = format!("POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{{}}");
+    stream.write_all(head.as_bytes()).await.expect("it reads");
+    let mut status = [0; 12];
+    stream.read_exact(&mut status).await.expect("it answers");
+    String::from_utf8_lossy(&status).into_owned()
 }
 
 fn has_files(folder: &Path) -> bool {

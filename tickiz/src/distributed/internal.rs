@@ -29,6 +29,8 @@ use url::Url;
 
 /// Where commands are taken.
 const PATH: &str = "/internal/commands";
+/// What is passed on, by the beginning of its path.
+const PASSED: [&str; 2] = ["/webhooks/", "/sandbox/"];
 /// The biggest command: an organiser's 24 MiB with a seating plan, escaped.
 const MAX_COMMAND_BYTES: usize = 64 << 20;
 /// The biggest request that is passed on; webhooks and the sandbox's forms are far smaller.
@@ -207,6 +209,11 @@ pub fn passed_on(write_side: WriteSide) -> Router {
 
 async fn pass(State(write_side): State<WriteSide>, request: HttpRequest) -> Response {
     let (parts, body) = request.into_parts();
+    // A path such as /sandbox/../internal would become another one on its way.
+    let resolved = write_side.urls[0].join(parts.uri.path());
+    if !resolved.is_ok_and(|url| PASSED.iter().any(|begin| url.path().starts_with(begin))) {
+        return StatusCode::NOT_FOUND.into_response();
+    }
     let Ok(body) = to_bytes(body, MAX_PASSED_BYTES).await else { return StatusCode::PAYLOAD_TOO_LARGE.into_response() };
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
     let sent = write_side
