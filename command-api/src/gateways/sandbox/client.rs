@@ -122,7 +122,7 @@ struct MessagePayment {
 }
 
 /// The gateway's own words for what it will not do, whoever asks again.
-const REFUSALS: [&str; 2] = ["invalid_request", "too_late"];
+const REFUSALS: [&str; 3] = ["invalid_request", "nothing_to_refund", "too_late"];
 
 /// How a call ended that got an answer.
 enum Answered<T> {
