@@ -32,7 +32,11 @@ use tickiz_event_log::{
 };
 use uuid::Uuid;
 
-use crate::{ids::Ids, refusals::internal};
+use crate::{
+    holds::{self, HoldStore},
+    ids::Ids,
+    refusals::internal,
+};
 
 /// How often one command is decided. Every conflict means that somebody else's command succeeded, so more is needed only where
 /// very many change one aggregate, or want one row of seats, in the same moment.
@@ -225,13 +229,14 @@ pub struct Executor {
     events: Repository<Event>,
     bookings: Repository<Booking>,
     ids: Ids,
+    holds: Arc<dyn HoldStore>,
 }
 
 impl Executor {
-    /// Over that log.
+    /// Over that log. What bookings give back in it, they give back in `holds` too.
     #[must_use]
-    pub fn new(log: EventLog, ids: Ids) -> Self {
-        Self { events: Repository::new(log.clone()), bookings: Repository::new(log.clone()), log, ids }
+    pub fn new(log: EventLog, ids: Ids, holds: Arc<dyn HoldStore>) -> Self {
+        Self { events: Repository::new(log.clone()), bookings: Repository::new(log.clone()), log, ids, holds }
     }
 
     /// The log below.
@@ -350,10 +355,13 @@ impl Executor {
         decision: &mut D,
     ) -> Result<Arc<Loaded<A>>, Failed> {
         match self.log.append(append).await {
-            Ok(appended) => match A::repository(self).absorb(stream, target, &appended.events) {
-                Some(after) => Ok(after),
-                None => Ok(self.load(stream.id, Reading::Fresh).await?),
-            },
+            Ok(appended) => {
+                holds::give_back(&*self.holds, &appended.events);
+                match A::repository(self).absorb(stream, target, &appended.events) {
+                    Some(after) => Ok(after),
+                    None => Ok(self.load(stream.id, Reading::Fresh).await?),
+                }
+            }
             Err(error) => {
                 A::repository(self).evict(stream);
                 Err(failed(error, decision))

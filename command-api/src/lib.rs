@@ -8,6 +8,7 @@
 //! * [`commands`]: one file a command. [`system`]: the commands of timers, webhooks and process managers.
 //! * [`executor`]: load, decide, append, and again where the ground moved; opens with why a command has one effect.
 //! * [`refusals`]: what domain and log refuse, in the contract's words.
+//! * [`holds`]: short claims of seats that turn losers away cheaply.
 //! * [`occupancy`]: which seats are likely free, for choosing the best. [`plans`]: seating plans by content hash.
 //! * [`ids`]: new ids, numbers and codes; the one source of chance. [`keys`]: access tokens and person marks.
 
@@ -15,6 +16,7 @@ pub mod access;
 pub mod commands;
 pub mod executor;
 pub mod gateways;
+pub mod holds;
 pub mod ids;
 pub mod keys;
 pub mod occupancy;

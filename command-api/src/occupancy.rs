@@ -206,6 +206,31 @@ impl Occupancy {
         Ok(taken())
     }
 
+    /// Of these seats, which are said to be held, those that are. Said by somebody who asked just now, so claims that were read
+    /// a moment ago are enough to refuse by; that a seat is free after all is only said by claims that are read for it.
+    ///
+    /// # Errors
+    /// When the claims cannot be read.
+    pub async fn confirm_taken(
+        &self,
+        show: EventId,
+        plan: &SeatingPlan,
+        held: &[usize],
+    ) -> Result<Vec<usize>, StoreError> {
+        let entry = self.entry(show);
+        let oldest = self.log.now() - MAX_AGE;
+        let is_recent = entry.house.lock().read_at.is_some_and(|at| at >= oldest);
+        let taken = || -> Vec<usize> {
+            let house = entry.house.lock();
+            held.iter().copied().filter(|seat| house.taken.contains(seat)).collect()
+        };
+        if is_recent && taken().len() == held.len() {
+            return Ok(held.to_vec());
+        }
+        self.refresh(&entry, show, plan).await?;
+        Ok(taken())
+    }
+
     /// Seats that an append has taken, or found taken.
     pub fn note_taken(&self, show: EventId, seats: impl IntoIterator<Item = usize>) {
         self.entry(show).house.lock().taken.extend(seats);

@@ -18,6 +18,7 @@ use crate::{
         update_event::update_event,
     },
     executor::RETRY_AFTER_MS,
+    holds::{HoldStore, MemoryHolds},
     ids::{Entropy, SystemEntropy},
     system::SystemCommands,
 };
@@ -42,6 +43,8 @@ pub struct CommandOptions {
     pub ticket_kid: u8,
     /// Where random numbers come from.
     pub entropy: Arc<dyn Entropy>,
+    /// Short claims of seats, shared by the processes that share the log.
+    pub holds: Arc<dyn HoldStore>,
 }
 
 impl Default for CommandOptions {
@@ -51,6 +54,7 @@ impl Default for CommandOptions {
             admission_wait: DEFAULT_ADMISSION_WAIT,
             ticket_kid: DEFAULT_TICKET_KID,
             entropy: Arc::new(SystemEntropy),
+            holds: Arc::new(MemoryHolds::default()),
         }
     }
 }

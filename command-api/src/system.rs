@@ -22,6 +22,7 @@ use crate::{
     access::{self, Party},
     commands::{ReceiptResult, ticket_issue::issue_tickets},
     executor::{Ask, Carried, Decision, Executor, Origin, Reading},
+    holds::HoldStore,
     ids::Ids,
     keys::Keys,
     occupancy::Occupancy,
@@ -77,6 +78,7 @@ struct Inner {
     keys: Keys,
     plans: Plans,
     occupancy: Occupancy,
+    holds: Arc<dyn HoldStore>,
     ticket_kid: u8,
 }
 
@@ -94,7 +96,8 @@ impl SystemCommands {
         let ids = Ids::new(options.entropy.clone());
         let secrets = log.secrets().clone();
         Self(Arc::new(Inner {
-            executor: Executor::new(log.clone(), ids.clone()),
+            executor: Executor::new(log.clone(), ids.clone(), options.holds.clone()),
+            holds: options.holds.clone(),
             ids,
             keys: Keys::new(move |label| secrets.derive(label)),
             plans: Plans::new(log.clone()),
@@ -298,6 +301,10 @@ impl SystemCommands {
 
     pub(crate) fn occupancy(&self) -> &Occupancy {
         &self.0.occupancy
+    }
+
+    pub(crate) fn holds(&self) -> &Arc<dyn HoldStore> {
+        &self.0.holds
     }
 
     pub(crate) fn ticket_kid(&self) -> u8 {

@@ -62,13 +62,18 @@ impl Cursor {
     /// # Errors
     /// [`CursorError::Malformed`], [`CursorError::OtherOrder`].
     pub fn parse(text: &str, order: EventOrder) -> Result<Self, CursorError> {
+        let cursor = Self::decode(text)?;
+        let found = cursor.order();
+        if found == order { Ok(cursor) } else { Err(CursorError::OtherOrder { found, wanted: order }) }
+    }
+
+    /// Reads a cursor of any list.
+    pub(crate) fn decode(text: &str) -> Result<Self, CursorError> {
         if text.len() > MAX_CURSOR_CHARS {
             return Err(CursorError::Malformed);
         }
         let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| CursorError::Malformed)?;
-        let cursor = Self::from_bytes(&bytes).ok_or(CursorError::Malformed)?;
-        let found = cursor.order();
-        if found == order { Ok(cursor) } else { Err(CursorError::OtherOrder { found, wanted: order }) }
+        Self::from_bytes(&bytes).ok_or(CursorError::Malformed)
     }
 
     /// The order of the list that it is a place of.

@@ -1,5 +1,7 @@
 //! What can go wrong when reading, and what may be tried again.
 
+use std::sync::Arc;
+
 use crate::cursor::CursorError;
 
 /// Why a read model could not answer.
@@ -45,6 +47,9 @@ pub enum ReadError {
         /// What is wrong, and with which row.
         what: String,
     },
+    /// Somebody asked the same at the same time, and this is what became of it.
+    #[error(transparent)]
+    Shared(Arc<Self>),
     /// The file could not be locked or its folder not made.
     #[error("the read models' file cannot be used: {0}")]
     File(#[from] std::io::Error),
@@ -53,8 +58,12 @@ pub enum ReadError {
 impl ReadError {
     /// Whether the store is only too busy: every connection was taken for too long.
     #[must_use]
-    pub const fn is_overload(&self) -> bool {
-        matches!(self, Self::Store(sqlx::Error::PoolTimedOut))
+    pub fn is_overload(&self) -> bool {
+        match self {
+            Self::Store(error) => matches!(error, sqlx::Error::PoolTimedOut),
+            Self::Shared(shared) => shared.is_overload(),
+            _ => false,
+        }
     }
 
     /// Whether the caller's input is at fault rather than the store.

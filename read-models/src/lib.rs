@@ -10,13 +10,16 @@
 //! * [`events`]: shows, what is left of them, seats, the list. [`bookings`]: bookings. Each has its tables and, beside
 //!   them, its queries.
 //! * [`plans`]: seating plans. [`projection`]: names, versions, checkpoints. [`cursor`]: places in a list.
+//! * [`ReadFront`]: how callers read, from copies near at hand where they will do. [`cache`]: what copies there are.
 //! * [`scan`]: all rows, to compare them with the log.
 //! * `sql`: one way to run a statement on SQLite, MySQL and MariaDB. `migrations`: the schema.
 
 pub mod bookings;
+pub mod cache;
 pub mod cursor;
 pub mod error;
 pub mod events;
+mod front;
 mod migrations;
 pub mod plans;
 pub mod projection;
@@ -28,6 +31,7 @@ pub mod view;
 pub use cursor::{Cursor, CursorError};
 pub use error::ReadError;
 pub use events::list::{EventFilter, EventOrder, EventPage, EventQuery, Near};
+pub use front::ReadFront;
 pub use projection::Projection;
 pub use store::{MySqlOptions, ReadStore, WriteTx};
 pub use view::{BookingView, EventView, Position, SeatStatus, SeatStatuses, SetAside, TypeAvailability};

@@ -1,6 +1,7 @@
 //! What the read side knows, as callers get it.
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 use tickiz_domain::{
     booking::Purchase,
     event::Show,
@@ -12,7 +13,7 @@ use tickiz_domain::{
 pub type Position = i64;
 
 /// What is left of a ticket type.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct TypeAvailability {
     /// The type.
     pub ticket_type_id: TicketTypeId,
@@ -21,7 +22,7 @@ pub struct TypeAvailability {
 }
 
 /// A show with what is left of it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EventView {
     /// Its id.
     pub id: EventId,

@@ -8,8 +8,9 @@
 //! The booking's id follows from the show, the caller's scope and his key; the access token follows from the id. So a retry
 //! meets its own booking, and its answer has the same token.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
+use chrono::{DateTime, Utc};
 use tickiz_contract::{Answer, CallContext, Refusal, Refusals, request};
 use tickiz_domain::{
     booking::{Booking, BookingCode, BookingCommand, BookingError, BookingPlaced, Line, PlaceBooking},
@@ -24,6 +25,7 @@ use tickiz_event_log::{Loaded, LostClaim};
 use super::{ReceiptResult, booking_answer, ticket_issue::issue_tickets};
 use crate::{
     executor::{Ask, Carried, Decision, Origin, Reading, RequestKey},
+    holds::{Conflict, Note, Reservation, Standing},
     ids,
     keys::token_hash,
     occupancy::{PickError, Picked, Wanted},
@@ -37,6 +39,10 @@ use crate::{
 /// How often other seats are picked when picked ones turn out to be taken. Only other processes, and buyers who choose their
 /// seats themselves, can take them in between; each time somebody got them, so that fewer are left to collide with.
 const MAX_REPICKS: u32 = 32;
+/// How often somebody waits for others' reservations of the seats that he chose, and how long at most each time: about what an
+/// append takes, and together less than a reservation lasts.
+const MAX_WAITS: u32 = 100;
+const WAIT: Duration = Duration::from_millis(20);
 /// What a caller is told to wait when it does not become clear which seats are left, in milliseconds.
 const BUSY_RETRY_AFTER_MS: u64 = 500;
 
@@ -66,10 +72,13 @@ pub(crate) async fn place_booking(
             decision.keep();
             (booking_id, loaded)
         }
-        Carried::Repeated(receipt) => match ReceiptResult::read(&receipt.result)? {
-            ReceiptResult::Booking(id) => (id, system.booking(id, Reading::Fresh).await?),
-            _ => return Err(internal(&"a receipt of placeBooking names no booking").into()),
-        },
+        Carried::Repeated(receipt) => {
+            decision.leave_reserved();
+            match ReceiptResult::read(&receipt.result)? {
+                ReceiptResult::Booking(id) => (id, system.booking(id, Reading::Fresh).await?),
+                _ => return Err(internal(&"a receipt of placeBooking names no booking").into()),
+            }
+        }
     };
     let mut answer = booking_answer(booking_id, &loaded)?;
     answer.access_token = Some(system.keys().access_token(booking_id));
@@ -90,6 +99,10 @@ struct Place<'a> {
     /// The seats that were found for him.
     picked: Vec<Picked>,
     repicks: u32,
+    /// All of them, reserved until the append is acknowledged.
+    reservation: Option<Reservation>,
+    /// Until when they are held then.
+    held_until: DateTime<Utc>,
 }
 
 impl<'a> Place<'a> {
@@ -105,11 +118,23 @@ impl<'a> Place<'a> {
             chosen: Vec::new(),
             picked: Vec::new(),
             repicks: 0,
+            reservation: None,
+            held_until: DateTime::UNIX_EPOCH,
+        }
+    }
+
+    /// The same request was carried out by somebody else, whose reservation has the same name.
+    fn leave_reserved(&mut self) {
+        if let Some(reservation) = self.reservation.take() {
+            reservation.forget();
         }
     }
 
     /// The seats are claimed now.
     fn keep(self) {
+        if let Some(reservation) = self.reservation {
+            reservation.keep(self.held_until);
+        }
         if !self.chosen.is_empty() {
             let seats = self.chosen.iter().map(|(index, _)| *index);
             self.system.occupancy().note_taken(self.order.event_id, seats);
@@ -225,6 +250,87 @@ impl<'a> Place<'a> {
         Ok(lines)
     }
 
+    /// Reserves the lines' seats until the append is acknowledged. False: a seat that was found for the buyer is somebody
+    /// else's, and other lines are needed.
+    ///
+    /// Nobody is refused for somebody else's reservation, which may come to nothing: who chose such a seat waits until it has
+    /// become a hold, or is free.
+    async fn reserve(&mut self, plan: Option<&SeatingPlan>, lines: &[Line]) -> Result<bool, Refusals> {
+        let Some(plan) = plan else { return Ok(true) };
+        let seats: Vec<SeatId> = lines.iter().filter_map(|line| line.seat_id.clone()).collect();
+        let show = self.order.event_id;
+        for _ in 0..MAX_WAITS {
+            let reserved = match self.reservation.take() {
+                Some(before) => before.exchange(seats.clone()).await,
+                None => Reservation::take(self.system.holds(), show, self.booking_id, seats.clone()).await,
+            };
+            let conflicts = match reserved {
+                Ok(reservation) => {
+                    self.reservation = Some(reservation);
+                    return Ok(true);
+                }
+                Err(conflicts) => conflicts,
+            };
+            let (taken, pending) = self.outcome_of(plan, &seats, &conflicts).await?;
+            let is_chosen = |seat: &usize| self.chosen.iter().any(|(index, _)| index == seat);
+            let chosen: Vec<SeatId> =
+                self.chosen.iter().filter(|(index, _)| taken.contains(index)).map(|(_, seat)| seat.clone()).collect();
+            if !chosen.is_empty() {
+                return Err(refusals::seats_taken(chosen).into());
+            }
+            let found: Vec<usize> = taken.iter().chain(&pending).copied().filter(|seat| !is_chosen(seat)).collect();
+            if !found.is_empty() {
+                return self.pick_again(found).await.map(|()| false);
+            }
+            if pending.is_empty() {
+                // Nothing but forgotten holds.
+                break;
+            }
+            tokio::time::sleep(self.system.ids().jitter(WAIT)).await;
+        }
+        // Without a reservation: the append decides.
+        Ok(true)
+    }
+
+    /// These seats, which were found for the buyer, are somebody else's or about to be.
+    async fn pick_again(&mut self, found: Vec<usize>) -> Result<(), Refusals> {
+        self.system.occupancy().note_taken(self.order.event_id, found);
+        self.repicks += 1;
+        if self.repicks > MAX_REPICKS {
+            return Err(Refusal::overloaded(BUSY_RETRY_AFTER_MS).into());
+        }
+        if self.repicks > 1 {
+            tokio::time::sleep(self.system.ids().jitter(WAIT)).await;
+        }
+        Ok(())
+    }
+
+    /// Of the seats that are said to be somebody else's, those that are, by their claims, and those that may become so. What
+    /// others have forgotten to give back is given back.
+    async fn outcome_of(
+        &self,
+        plan: &SeatingPlan,
+        seats: &[SeatId],
+        conflicts: &[Conflict],
+    ) -> Result<(Vec<usize>, Vec<usize>), Refusals> {
+        let index_of = |conflict: &Conflict| plan.seat_index(seats.get(conflict.index)?.as_str());
+        let of = |standing| conflicts.iter().filter(move |conflict| conflict.standing == standing);
+        let pending = of(Standing::Reserved).filter_map(index_of).collect();
+        let held: Vec<usize> = of(Standing::Held).filter_map(index_of).collect();
+        if held.is_empty() {
+            return Ok((held, pending));
+        }
+        let show = self.order.event_id;
+        let taken = self.system.occupancy().confirm_taken(show, plan, &held).await;
+        let taken = taken.map_err(|error| internal(&error))?;
+        let forgotten = of(Standing::Held).filter(|c| index_of(c).is_some_and(|index| !taken.contains(&index)));
+        for conflict in forgotten {
+            let seats = vec![seats[conflict.index].clone()];
+            self.system.holds().tell(Note::Release { show, booking: conflict.holder, seats });
+        }
+        Ok((taken, pending))
+    }
+
     fn ask(
         &self,
         event_id: EventId,
@@ -232,8 +338,8 @@ impl<'a> Place<'a> {
         show: &Show,
         lines: Vec<Line>,
         buyer: Sealed,
+        now: DateTime<Utc>,
     ) -> Result<Ask<Booking>, Refusals> {
-        let now = self.system.now();
         let total = Money::sum(show.currency, lines.iter().map(|line| line.price)).map_err(|error| internal(&error))?;
         let free_tickets =
             total.is_zero().then(|| issue_tickets(self.system.ids(), self.system.ticket_kid(), show, &lines, now));
@@ -248,7 +354,7 @@ impl<'a> Place<'a> {
             max_per_person: show.max_per_person,
             locale: self.order.locale.clone(),
             access_token_hash: token_hash(&self.system.keys().access_token(self.booking_id)),
-            hold_expires_at: now + chrono::TimeDelta::seconds(i64::from(show.hold_seconds)),
+            hold_expires_at: self.held_until,
             release_on_decline: show.release_on_decline,
         };
         Ok(Ask {
@@ -274,10 +380,18 @@ impl Decision<Booking> for Place<'_> {
         let plan = self.system.plans().of(show).await?;
         let selection = select(self.order, show, plan.as_deref())?;
         self.chosen = selection.seats.iter().map(|seat| (seat.index, seat.seat_id.clone())).collect();
+        let lines = loop {
+            let lines = self.lines(show, plan.as_deref(), &selection).await?;
+            if self.reserve(plan.as_deref(), &lines).await? {
+                break lines;
+            }
+            self.picked.clear();
+        };
         self.refuse_losers(plan.as_deref(), &selection).await?;
-        let lines = self.lines(show, plan.as_deref(), &selection).await?;
         let buyer = self.sealed_buyer().await?;
-        self.ask(event_id, &event, show, lines, buyer)
+        let now = self.system.now();
+        self.held_until = now + chrono::TimeDelta::seconds(i64::from(show.hold_seconds));
+        self.ask(event_id, &event, show, lines, buyer, now)
     }
 
     fn refused(&self, error: &BookingError) -> Refusals {
