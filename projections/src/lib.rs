@@ -5,7 +5,7 @@
 //! * [`stream`]: where domain events come from, and how every one comes once and none is missing. `log_stream`: the event
 //!   log as such a stream.
 //! * [`events`], [`bookings`]: the projections. [`project`]: how a batch goes into the store. [`plans`]: seating plans.
-//! * [`service`]: runs them. [`live`]: what changes, to those who watch it.
+//! * [`mirror`]: who is told what they have written. [`service`]: runs them. [`live`]: what changes, to those who watch it.
 //! * [`compare`]: compares the read models with the log.
 
 pub mod bookings;
@@ -13,6 +13,7 @@ pub mod compare;
 pub mod events;
 pub mod live;
 mod log_stream;
+pub mod mirror;
 pub mod plans;
 pub mod project;
 pub mod service;

@@ -12,7 +12,7 @@ use tickiz_event_log::record::{Position, Recorded, StoreError};
 use tickiz_read_models::{Projection, ReadError, ReadStore, SetAside, WriteTx};
 use uuid::Uuid;
 
-use crate::plans::PlanError;
+use crate::{mirror::ShowChange, plans::PlanError};
 
 /// Why a batch was not projected. Everything here may be tried again.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +42,11 @@ pub trait Projector: Send + Sync {
 
     /// Loads what a batch touches and is not in memory, folds, writes.
     async fn apply(&mut self, tx: &mut WriteTx, batch: &[Arc<Recorded>]) -> Result<(), ProjectError>;
+
+    /// What the batch that was applied last has changed of shows, for a mirror; given away.
+    fn take_changes(&mut self) -> Vec<ShowChange> {
+        Vec::new()
+    }
 
     /// Forgets what is in memory.
     fn forget(&mut self);

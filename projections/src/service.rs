@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     bookings::BookingsProjector,
     events::EventsProjector,
+    mirror::{Mirror, Projected},
     plans::PlanSource,
     project::{Outcome, ProjectError, Projector, project},
     stream::{DomainEventStream, LogSource, Ordered, StreamError},
@@ -29,11 +30,13 @@ pub struct ProjectorOptions {
     pub standby: Duration,
     /// How long it waits after a failure; twice as long after each that follows, up to a hundred times this.
     pub backoff: Duration,
+    /// Who is told what was written.
+    pub mirror: Option<Arc<dyn Mirror>>,
 }
 
 impl Default for ProjectorOptions {
     fn default() -> Self {
-        Self { batch: 500, standby: Duration::from_millis(100), backoff: Duration::from_millis(50) }
+        Self { batch: 500, standby: Duration::from_millis(100), backoff: Duration::from_millis(50), mirror: None }
     }
 }
 
@@ -119,8 +122,10 @@ impl ProjectorService {
     /// When the log has a gap. A store that fails is tried again for as long as it takes.
     pub async fn run(self, cancel: CancellationToken) -> Result<(), ServiceError> {
         let plans = Arc::new(PlanSource::new(self.log.clone()));
+        let events = EventsProjector::new(plans);
+        let events = if self.options.mirror.is_some() { events.mirrored() } else { events };
         let projectors: [Box<dyn Projector>; Projection::ALL.len()] =
-            [Box::new(EventsProjector::new(plans)), Box::new(BookingsProjector::default())];
+            [Box::new(events), Box::new(BookingsProjector::default())];
         // One that cannot go on does not stop the other; the service ends with the last.
         let mut tasks = JoinSet::new();
         for (projector, progress) in projectors.into_iter().zip(self.progress) {
@@ -223,7 +228,12 @@ impl Loop {
                 Outcome::Projected => {}
                 Outcome::Overtaken => return Ok(Pass::Overtaken),
             }
+            let from = position;
             position = batch.last().map_or(position, |last| last.position);
+            if let Some(mirror) = &self.options.mirror {
+                let shows = self.projector.take_changes();
+                mirror.projected(Projected { projection, version, from, to: position, shows });
+            }
             tracing::trace!(projection = projection.name(), position, batch_len = batch.len(), "projected");
             self.reached(position);
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tickiz_contract::{CallContext, Commands, PathSegment, Refusal};
 use tickiz_projections::live::LiveFeeds;
-use tickiz_read_models::{ReadError, ReadStore};
+use tickiz_read_models::{ReadError, ReadFront, ReadStore};
 use tickiz_tickets::KeyRing;
 use tokio_util::task::TaskTracker;
 
@@ -15,6 +15,8 @@ use crate::{access::AccessPolicy, audit::AuditLog, freshness::Freshness, guard::
 pub struct App {
     pub commands: Arc<dyn Commands>,
     pub reads: ReadStore,
+    /// The same behind their copies: shows, seats, lists.
+    pub front: ReadFront,
     pub live: LiveFeeds,
     pub log: Arc<dyn AuditLog>,
     pub signer: Arc<KeyRing>,

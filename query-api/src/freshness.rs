@@ -53,20 +53,22 @@ impl Freshness {
         }
     }
 
-    /// Waits for what was done to any show.
-    pub async fn of_shows(&self, reads: &ReadStore) -> Result<(), ReadError> {
-        self.reach(reads, self.shows.load(Ordering::Acquire)).await.map(|_| ())
+    /// Waits for what was done to any show; up to where that was waited for.
+    pub async fn of_shows(&self, reads: &ReadStore) -> Result<i64, ReadError> {
+        let done = self.shows.load(Ordering::Acquire);
+        let reached = self.reach(reads, done).await?;
+        Ok(if reached { done } else { 0 })
     }
 
-    /// Waits for what the caller asked for by `minPosition`.
+    /// Waits for what the caller asked for by `minPosition`; that position, 0 where he asked for none.
     ///
     /// # Errors
     /// `INVALID_INPUT` where it is no position, `OVERLOADED` where the read models are not there in time.
-    pub async fn at_least(&self, reads: &ReadStore, asked: Option<&str>) -> Answered<()> {
-        let Some(asked) = asked else { return Ok(()) };
+    pub async fn at_least(&self, reads: &ReadStore, asked: Option<&str>) -> Answered<i64> {
+        let Some(asked) = asked else { return Ok(0) };
         let wanted = position(asked, "minPosition")?;
         if self.reach(reads, wanted).await? {
-            return Ok(());
+            return Ok(wanted);
         }
         let message =
             format!("the read models have not reached position {wanted} within {} s", MIN_POSITION_WAIT.as_secs());

@@ -33,7 +33,7 @@ use std::{sync::Arc, time::Duration};
 use axum::Router;
 use tickiz_contract::Commands;
 use tickiz_projections::live::LiveFeeds;
-use tickiz_read_models::ReadStore;
+use tickiz_read_models::{ReadFront, ReadStore, cache::ReadCache};
 use tickiz_tickets::KeyRing;
 use tokio::time::timeout;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -52,6 +52,8 @@ pub struct QueryApiParts {
     pub commands: Arc<dyn Commands>,
     /// The read models.
     pub reads: ReadStore,
+    /// Copies of them that processes share.
+    pub cache: Option<Arc<dyn ReadCache>>,
     /// What changes, to those who watch.
     pub live: LiveFeeds,
     /// The log, for auditors.
@@ -81,6 +83,7 @@ impl QueryApi {
     pub fn new(parts: QueryApiParts) -> Self {
         let app = Arc::new(App {
             commands: parts.commands,
+            front: ReadFront::new(parts.reads.clone(), parts.cache),
             reads: parts.reads,
             live: parts.live,
             log: parts.log,

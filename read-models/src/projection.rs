@@ -85,6 +85,14 @@ impl ReadStore {
         self.inner.checkpoints.known.borrow()[projection as usize]
     }
 
+    /// Notes how far a version of a projection is, as somebody says who has written it. Of another version than the one that
+    /// answers, it means nothing.
+    pub fn heard(&self, projection: Projection, version: i32, position: Position) {
+        if version == self.version(projection) {
+            self.inner.checkpoints.raise(projection, position);
+        }
+    }
+
     /// Up to where everything here is complete: the least checkpoint of the active projections, read from the store.
     ///
     /// # Errors

@@ -79,6 +79,13 @@ pub const SETTINGS: &[Setting] = &[
         false,
     ),
     setting(
+        "TICKIZ_REDIS_URL",
+        "several processes: holds, copies of shows and lists, signals; may be away at any time",
+        "redis://[user:password@]host[:port][/database], or rediss:// for TLS",
+        "none: slower, and just as right",
+        true,
+    ),
+    setting(
         "TICKIZ_COMMAND_API_URLS",
         "distributed: where query-api hands commands over",
         "absolute http or https URLs with commas between",
@@ -132,7 +139,7 @@ pub const SETTINGS: &[Setting] = &[
 
 /// Variables that this program does not read. Set, they are named in a warning: somebody expects something of them.
 #[cfg(feature = "distributed")]
-pub const NOT_USED: &[&str] = &["TICKIZ_REDIS_URL", "TICKIZ_SMTP_URL"];
+pub const NOT_USED: &[&str] = &["TICKIZ_SMTP_URL"];
 /// Variables that this program does not read, built without the roles.
 #[cfg(not(feature = "distributed"))]
 pub const NOT_USED: &[&str] =
@@ -157,6 +164,8 @@ pub struct Config {
     pub kafka_brokers: Option<String>,
     /// The topic of the log's domain events.
     pub kafka_topic: String,
+    /// Redis.
+    pub redis_url: Option<String>,
     /// The processes of the write side.
     pub command_api_urls: Vec<Url>,
     /// The organiser's bearer token.
@@ -333,6 +342,13 @@ fn parse_mysql_url(text: &str) -> Option<String> {
     (matches!(url.scheme(), "mysql" | "mariadb") && url.host_str().is_some() && named).then(|| text.to_owned())
 }
 
+fn parse_redis_url(text: &str) -> Option<String> {
+    let url = Url::parse(text).ok()?;
+    let database = url.path().trim_start_matches('/');
+    let numbered = database.is_empty() || database.parse::<u16>().is_ok();
+    (matches!(url.scheme(), "redis" | "rediss") && url.host_str().is_some() && numbered).then(|| text.to_owned())
+}
+
 fn parse_key(text: &str) -> Option<[u8; 32]> {
     hex::decode(text).ok()?.try_into().ok()
 }
@@ -376,6 +392,7 @@ impl Config {
             mysql_url: raw.parse("TICKIZ_MYSQL_URL", parse_mysql_url)?,
             kafka_brokers: raw.parse("TICKIZ_KAFKA_BROKERS", parse_brokers)?,
             kafka_topic: raw.parse("TICKIZ_KAFKA_TOPIC", parse_topic)?.unwrap_or_else(|| TOPIC.to_owned()),
+            redis_url: raw.parse("TICKIZ_REDIS_URL", parse_redis_url)?,
             command_api_urls: raw
                 .parse("TICKIZ_COMMAND_API_URLS", |text| text.split(',').map(|url| parse_url(url.trim())).collect())?
                 .unwrap_or_default(),

@@ -15,6 +15,7 @@ mod demo;
 #[cfg(feature = "distributed")]
 mod distributed;
 mod log;
+mod near;
 mod serve;
 mod stores;
 mod verify;

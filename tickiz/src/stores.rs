@@ -9,7 +9,7 @@ use tickiz_domain::text::normalize_email;
 use tickiz_event_log::{EventLog, LogOptions, LogService};
 use tickiz_read_models::{MySqlOptions, ReadStore};
 
-use crate::config::Config;
+use crate::{config::Config, near::Near};
 
 /// The files of the embedded form, in the data folder.
 const LOG_FILE: &str = "log.db";
@@ -29,6 +29,8 @@ pub struct Stores {
     pub inbox: Database,
     /// The sandbox gateway's books.
     pub sandbox: Database,
+    /// What is near at hand.
+    pub near: Near,
 }
 
 fn file(config: &Config, name: &str) -> PathBuf {
@@ -108,7 +110,7 @@ pub async fn open(config: &Config) -> anyhow::Result<Stores> {
     if let Some(lock) = lock {
         lock.close().await.context("the lock of the schema")?;
     }
-    Ok(Stores { log, log_service, reads, inbox, sandbox })
+    Ok(Stores { log, log_service, reads, inbox, sandbox, near: Near::of(config)? })
 }
 
 /// Opens everything as it is, to look at it.
@@ -121,7 +123,7 @@ pub async fn open_to_read(config: &Config) -> anyhow::Result<Stores> {
     reads.check_schema().await.context("the read models")?;
     let inbox = open_small(config, INBOX_FILE, &INBOX, false).await?;
     let sandbox = open_small(config, SANDBOX_FILE, &SANDBOX, false).await?;
-    Ok(Stores { log, log_service, reads, inbox, sandbox })
+    Ok(Stores { log, log_service, reads, inbox, sandbox, near: Near::of(config)? })
 }
 
 /// Opens the log alone, to look at it.

@@ -114,7 +114,8 @@ async fn dropped_is_given_back(holds: &Arc<dyn HoldStore>) {
     assert!(Reservation::take(holds, show, booking(), seats(&["A"])).await.is_err());
     drop(reservation);
     comes_to_be(holds, show, "A", None).await;
-    let reservation = Reservation::take(holds, show, owner, seats(&["A"])).await.ok().expect("it is free");
+    let reservation =
+        Reservation::take(holds, show, owner, seats(&["A"])).await.unwrap_or_else(|_| panic!("it is free"));
     reservation.keep(Utc::now() + TimeDelta::minutes(1));
     comes_to_be(holds, show, "A", Some((owner, Standing::Held))).await;
 }

@@ -27,6 +27,7 @@ use uuid::Uuid;
 pub use apply::{ApplyError, Change, Effect, PlacesChange, apply};
 
 use crate::{
+    mirror::ShowChange,
     plans::PlanSource,
     project::{ProjectError, Projector, Stop, note},
 };
@@ -40,6 +41,8 @@ pub struct EventsProjector {
     shows: HashMap<EventId, ShowRecord>,
     /// The shows that stand still; `None`: not loaded yet.
     stuck: Option<HashSet<Uuid>>,
+    /// What the last batch has changed, where somebody wants to know.
+    changes: Option<Vec<ShowChange>>,
 }
 
 /// What a domain event means for a show; nothing where it concerns none.
@@ -86,7 +89,13 @@ impl EventsProjector {
     /// Builds with the plans of a log.
     #[must_use]
     pub fn new(plans: Arc<PlanSource>) -> Self {
-        Self { plans, shows: HashMap::new(), stuck: None }
+        Self { plans, shows: HashMap::new(), stuck: None, changes: None }
+    }
+
+    /// Remembers what each batch has changed, for [`Projector::take_changes`].
+    #[must_use]
+    pub fn mirrored(self) -> Self {
+        Self { changes: Some(Vec::new()), ..self }
     }
 
     async fn load(&mut self, tx: &mut WriteTx, steps: &[Step<'_>]) -> Result<(), ProjectError> {
@@ -138,6 +147,14 @@ impl EventsProjector {
         Ok(())
     }
 
+    fn changes_of(&self, touched: &Touched) -> Vec<ShowChange> {
+        let change = |id: &EventId| {
+            let seats = touched.seats.range((*id, 0)..=(*id, u32::MAX)).map(|((_, index), seat)| (*index, seat.status));
+            ShowChange { record: self.shows[id].clone(), is_show: touched.shows.contains(id), seats: seats.collect() }
+        };
+        touched.shows.union(&touched.sales).map(change).collect()
+    }
+
     async fn write(&self, tx: &mut WriteTx, touched: &Touched) -> Result<(), ProjectError> {
         let record = |id: &EventId| &self.shows[id];
         for (hash, packed) in &touched.plans {
@@ -180,11 +197,18 @@ impl Projector for EventsProjector {
                 }
             }
         }
-        self.write(tx, &touched).await
+        self.write(tx, &touched).await?;
+        self.changes = self.changes.take().map(|_| self.changes_of(&touched));
+        Ok(())
+    }
+
+    fn take_changes(&mut self) -> Vec<ShowChange> {
+        self.changes.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     fn forget(&mut self) {
         self.shows.clear();
         self.stuck = None;
+        self.changes = self.changes.take().map(|_| Vec::new());
     }
 }

@@ -30,12 +30,12 @@ use crate::{
 /// A show that the caller may see; `None` where it is not there, or not his to see.
 pub async fn visible_show(app: &App, caller: &Caller, id: EventId) -> Answered<Option<EventView>> {
     app.freshness.of(&app.reads, id.0).await?;
-    let show = app.reads.event(id).await?;
+    let show = app.front.event(id).await?;
     Ok(show.filter(|view| allow(caller, Action::SeeShow(&view.show)).is_ok()))
 }
 
-/// Waits for what the caller has seen already.
-async fn at_least(ctx: &Context<'_>, min_position: Option<Position>) -> Answered<()> {
+/// Waits for what the caller has seen already; up to where that is, 0 where he does not say.
+async fn at_least(ctx: &Context<'_>, min_position: Option<Position>) -> Answered<i64> {
     let app = app_of(ctx);
     app.freshness.at_least(&app.reads, min_position.as_ref().map(|position| position.0.as_str())).await
 }
@@ -54,7 +54,7 @@ async fn seat_map(ctx: &Context<'_>, id: &str, min_position: Option<Position>) -
     if visible_show(app, caller_of(ctx), event_id).await?.is_none() {
         return Ok(None);
     }
-    let seats = app.reads.seat_statuses(event_id).await?;
+    let seats = app.front.seat_statuses(event_id).await?;
     Ok(seats.filter(|seats| !seats.plan_hash.is_empty()).map(|seats| SeatMap { event_id, seats }))
 }
 
@@ -103,13 +103,13 @@ impl Query {
         let app = app_of(ctx);
         let order = order_by.unwrap_or(EventOrder::StartsAt).into();
         let query = filter::query(filter, order, first.unwrap_or(20), after.as_deref(), Utc::now())?;
-        at_least(ctx, min_position).await?;
-        app.freshness.of_shows(&app.reads).await.map_err(Failure::from)?;
-        let page = app.reads.list_events(&query).await.map_err(Failure::from)?;
+        let seen = at_least(ctx, min_position).await?;
+        let done = app.freshness.of_shows(&app.reads).await.map_err(Failure::from)?;
+        let page = app.front.list_events(&query, seen.max(done)).await.map_err(Failure::from)?;
         let edges: Vec<EventEdge> = page
             .rows
-            .into_iter()
-            .map(|(cursor, view)| EventEdge { cursor: cursor.to_string(), node: Event(Arc::new(view)) })
+            .iter()
+            .map(|(cursor, view)| EventEdge { cursor: cursor.to_string(), node: Event(Arc::new(view.clone())) })
             .collect();
         let end_cursor = edges.last().map(|edge| edge.cursor.clone());
         let page_info = PageInfo { has_next_page: page.has_next_page, end_cursor };

@@ -79,6 +79,7 @@ impl House {
         let access = AccessPolicy::new().with_organizer(ORGANIZER_TOKEN, ORGANIZER).with_auditor(AUDITOR_TOKEN);
         let api = Arc::new(QueryApi::new(QueryApiParts {
             commands: Arc::new(ByTheBook { stage: stage.clone(), asked: asked.clone() }),
+            cache: None,
             reads: reads.clone(),
             live: feeds,
             log: Arc::new(log.clone()),

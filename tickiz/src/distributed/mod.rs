@@ -166,6 +166,7 @@ impl Setting {
         let mut roles = Roles::default();
         let keys = roles::ticket_keys(&self.stores)?;
         let commands = Arc::new(write_side.clone());
+        self.stores.near.listen(&self.stores.reads, &roles.stop);
         let stream = self.stream();
         let api = roles::query_api(&self.config, &tokens, &self.stores, commands, stream, &keys, &mut roles).await?;
         let routes = api.router().merge(internal::passed_on(write_side));

@@ -52,6 +52,7 @@ pub async fn run(config: Config, with_demo: bool) -> anyhow::Result<()> {
     let write_side = roles::write_side(&config, &stores, &reach, Share::Everything, sandbox, &keys).await?;
     let log = Arc::new(stores.log.clone());
     roles::project(&stores, log.clone(), &mut roles);
+    stores.near.listen(&stores.reads, &roles.stop);
     let commands = Arc::new(write_side.commands.clone());
     let api = roles::query_api(&config, &tokens, &stores, commands, log, &keys, &mut roles).await?;
     let routes = api.router().merge(write_side.routes.clone());

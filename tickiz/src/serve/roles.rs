@@ -134,7 +134,10 @@ pub async fn write_side(
     sandbox: bool,
     keys: &Arc<KeyRing>,
 ) -> anyhow::Result<WriteSide> {
-    let options = CommandOptions::default();
+    let mut options = CommandOptions::default();
+    if let Some(holds) = &stores.near.holds {
+        options.holds = holds.clone();
+    }
     let system = SystemCommands::new(&stores.log, &options);
     let clock = Arc::new(SystemClock);
     let house = sandbox.then(|| sandbox_house(stores, reach)).transpose()?;
@@ -183,7 +186,8 @@ pub async fn write_side(
 /// Starts the projections, from that stream.
 pub fn project(stores: &Stores, stream: Arc<dyn DomainEventStream>, roles: &mut Roles) -> ProjectorHandle {
     let log = Arc::new(stores.log.clone());
-    let projector = ProjectorService::new(stores.reads.clone(), stream, log, ProjectorOptions::default());
+    let options = ProjectorOptions { mirror: stores.near.mirror.clone(), ..ProjectorOptions::default() };
+    let projector = ProjectorService::new(stores.reads.clone(), stream, log, options);
     let handle = projector.handle();
     let stop = roles.stop.clone();
     roles.tasks.spawn(async move { projector.run(stop).await.context("the projections") });
@@ -221,6 +225,7 @@ pub async fn query_api(
     Ok(QueryApi::new(QueryApiParts {
         commands,
         reads: stores.reads.clone(),
+        cache: stores.near.cache.clone(),
         live: feeds,
         log,
         signer: keys.clone(),
