@@ -37,10 +37,6 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn page_key(key: &[u8; 32]) -> String {
-    format!("tickiz:{{rm}}:page:{}", hex::encode(key))
-}
-
 /// The cache in Redis.
 #[derive(Clone, Debug)]
 pub struct RedisCache(Redis);
@@ -50,6 +46,10 @@ impl RedisCache {
     #[must_use]
     pub const fn new(redis: Redis) -> Self {
         Self(redis)
+    }
+
+    fn page_key(&self, key: &[u8; 32]) -> String {
+        self.0.key(&format!("page:{}", hex::encode(key)))
     }
 }
 
@@ -76,10 +76,15 @@ pub(crate) fn show_copy(id: EventId, position: Position, fields: &HashMap<String
 #[async_trait]
 impl ReadCache for RedisCache {
     async fn show(&self, version: i32, id: EventId, with_seats: bool) -> ShowFound {
-        let key = copy(version, id);
+        let key = copy(&self.0, version, id);
         let ticket = Uuid::new_v4().to_string();
         let mut script = READ_SHOW.prepare_invoke();
-        script.key(chain(version)).key(&key).arg(&ticket).arg(millis(TICKET_GOOD_FOR)).arg(u8::from(with_seats));
+        script
+            .key(chain(&self.0, version))
+            .key(&key)
+            .arg(&ticket)
+            .arg(millis(TICKET_GOOD_FOR))
+            .arg(u8::from(with_seats));
         let answer: Result<(String, Position, u64, redis::Value), _> = self.0.run(&script).await;
         match answer {
             Ok((found, position, silence, fields)) if found == "copy" => {
@@ -99,7 +104,7 @@ impl ReadCache for RedisCache {
 
     async fn keep_show(&self, version: i32, ticket: &str, read: &ShowCopy) {
         let mut script = KEEP_SHOW.prepare_invoke();
-        script.key(chain(version)).key(copy(version, read.record.id));
+        script.key(chain(&self.0, version)).key(copy(&self.0, version, read.record.id));
         script.arg(ticket).arg(read.position).arg(millis(COPY_KEPT_FOR));
         for (name, value) in sales_fields(&read.record).into_iter().chain(show_fields(&read.record)) {
             script.arg(name).arg(value);
@@ -110,7 +115,7 @@ impl ReadCache for RedisCache {
 
     async fn page(&self, key: &[u8; 32]) -> PageFound {
         let mut script = READ_PAGE.prepare_invoke();
-        script.key(page_key(key)).key(format!("{}:lock", page_key(key)));
+        script.key(self.page_key(key)).key(format!("{}:lock", self.page_key(key)));
         script.arg(millis(LIST_FRESH_FOR)).arg(millis(PAGE_LOCKED_FOR));
         let answer: Result<(String, u64, Option<String>), _> = self.0.run(&script).await;
         let Ok((found, age, json)) = answer else { return PageFound::Unavailable };
@@ -125,7 +130,7 @@ impl ReadCache for RedisCache {
 
     async fn keep_page(&self, key: &[u8; 32], read: &PageCopy) {
         let mut script = KEEP_PAGE.prepare_invoke();
-        script.key(page_key(key)).key(format!("{}:lock", page_key(key)));
+        script.key(self.page_key(key)).key(format!("{}:lock", self.page_key(key)));
         script.arg(read.to_json()).arg(read.position).arg(millis(PAGE_KEPT_FOR));
         let _: Result<i64, _> = self.0.run(&script).await;
     }

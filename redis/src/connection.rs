@@ -41,6 +41,7 @@ pub enum RedisError {
 
 struct Inner {
     client: Client,
+    namespace: String,
     connection: ConnectionManager,
     began: Instant,
     /// Until when it is left alone, in milliseconds since `began`.
@@ -59,11 +60,12 @@ impl std::fmt::Debug for Redis {
 }
 
 impl Redis {
-    /// A handle on the Redis of that address. Nothing is sent yet: a server that is away is no reason not to start.
+    /// A handle on the Redis of that address. Nothing is sent yet: a server that is away is no reason not to start. What two
+    /// installations keep in one Redis is told apart by their namespaces.
     ///
     /// # Errors
     /// When the address is not one.
-    pub fn at(url: &str) -> Result<Self, RedisError> {
+    pub fn at(url: &str, namespace: &str) -> Result<Self, RedisError> {
         let info = url.into_connection_info().map_err(|_| RedisError::Address)?;
         let client = Client::open(info).map_err(|_| RedisError::Address)?;
         let config = ConnectionManagerConfig::new()
@@ -73,11 +75,18 @@ impl Redis {
         let connection = ConnectionManager::new_lazy_with_config(client.clone(), config)?;
         Ok(Self(Arc::new(Inner {
             client,
+            namespace: namespace.to_owned(),
             connection,
             began: Instant::now(),
             rests_until: AtomicU64::new(0),
             failures: AtomicU64::new(0),
         })))
+    }
+
+    /// A key or channel of this installation.
+    #[must_use]
+    pub fn key(&self, rest: &str) -> String {
+        format!("tickiz:{}:{rest}", self.0.namespace)
     }
 
     fn now_ms(&self) -> u64 {

@@ -1,6 +1,6 @@
 //! The store of holds that several processes share.
 //!
-//! A seat is a key of its own, which runs out by itself: `tickiz:hold:<show>:<seat>`, with `r` (reserved) or `h` (held) and the
+//! A seat is a key of its own, which runs out by itself: `hold:<show>:<seat>`, with `r` (reserved) or `h` (held) and the
 //! booking's id as value. [`reserve.lua`](../holds/reserve.lua) takes all seats of a booking or none;
 //! [`heed.lua`](../holds/heed.lua) heeds many notes at once, each only where the seat is not somebody else's.
 
@@ -25,8 +25,8 @@ const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 static RESERVE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("holds/reserve.lua")));
 static HEED: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("holds/heed.lua")));
 
-fn key(show: EventId, seat: &SeatId) -> String {
-    format!("tickiz:hold:{show}:{}", seat.as_str())
+fn key(redis: &Redis, show: EventId, seat: &SeatId) -> String {
+    redis.key(&format!("hold:{show}:{}", seat.as_str()))
 }
 
 fn milliseconds(duration: Duration) -> u64 {
@@ -62,7 +62,7 @@ async fn send_notes(redis: Redis, mut told: mpsc::Receiver<Note>) {
                 Note::Release { show, booking, seats } => (show, booking, seats, 0),
             };
             for seat in seats {
-                script.key(key(show, &seat)).arg(booking.to_string()).arg(left);
+                script.key(key(&redis, show, &seat)).arg(booking.to_string()).arg(left);
             }
         }
         // What is lost runs out by itself.
@@ -81,7 +81,7 @@ impl HoldStore for RedisHolds {
         let unavailable = |what: String| HoldsUnavailable(what);
         let mut script = RESERVE.prepare_invoke();
         for seat in seats {
-            script.key(key(show, seat));
+            script.key(key(&self.redis, show, seat));
         }
         script.arg(booking.to_string()).arg(milliseconds(RESERVED_FOR));
         let others: Vec<(usize, String)> =

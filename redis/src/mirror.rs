@@ -1,6 +1,6 @@
 //! What the projector writes of shows: copies that follow the rows, and the signal that the rows have come further.
 //!
-//! Per version of the projection there is one **chain**, `tickiz:{rm}:events:<version>`: an epoch, the position that it has
+//! Per version of the projection there is one **chain**, `events:<version>`: an epoch, the position that it has
 //! reached, and when the projector was last heard of. A show's copy is a hash of its own beside it, with everything of it in one
 //! place, and belongs to one epoch.
 //!
@@ -22,6 +22,7 @@ use std::{
 
 use parking_lot::Mutex;
 use redis::Script;
+use tickiz_domain::ids::EventId;
 use tickiz_projections::mirror::{Mirror, Projected};
 use tickiz_read_models::{Projection, events::tables::ShowRecord};
 use tokio::sync::mpsc;
@@ -43,13 +44,13 @@ static BEATS: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("mirr
 static SAY: LazyLock<Script> = LazyLock::new(|| Script::new("redis.call('PUBLISH', KEYS[1], ARGV[1])"));
 
 /// The key of a chain.
-pub(crate) fn chain(version: i32) -> String {
-    format!("tickiz:{{rm}}:events:{version}")
+pub(crate) fn chain(redis: &Redis, version: i32) -> String {
+    redis.key(&format!("events:{version}"))
 }
 
 /// The key of a show's copy.
-pub(crate) fn copy(version: i32, show: impl fmt::Display) -> String {
-    format!("tickiz:{{rm}}:events:{version}:show:{show}")
+pub(crate) fn copy(redis: &Redis, version: i32, show: EventId) -> String {
+    redis.key(&format!("events:{version}:show:{show}"))
 }
 
 /// The fields of what is left of a show, which change with every booking.
@@ -121,7 +122,7 @@ async fn send(redis: Redis, mut told: mpsc::Receiver<Projected>) {
                 let version = *moves.lock();
                 if let Some(version) = version {
                     let mut script = BEATS.prepare_invoke();
-                    script.key(chain(version)).arg(millis(CHAIN_KEPT_FOR));
+                    script.key(chain(&redis, version)).arg(millis(CHAIN_KEPT_FOR));
                     let _: Result<(), _> = redis.run(&script).await;
                 }
             }
@@ -135,22 +136,22 @@ fn millis(duration: Duration) -> u64 {
 
 async fn say(redis: &Redis, batch: &Projected) -> Result<(), crate::RedisError> {
     let mut script = SAY.prepare_invoke();
-    script.key(signals::CHANNEL).arg(signals::text(batch.projection, batch.version, batch.to));
+    script.key(redis.key(signals::CHANNEL)).arg(signals::text(batch.projection, batch.version, batch.to));
     redis.run(&script).await
 }
 
 async fn advance(redis: &Redis, batch: &Projected) -> Result<(), crate::RedisError> {
     let mut script = ADVANCE.prepare_invoke();
-    script.key(chain(batch.version));
+    script.key(chain(redis, batch.version));
     for change in &batch.shows {
-        script.key(copy(batch.version, change.record.id));
+        script.key(copy(redis, batch.version, change.record.id));
     }
     script
         .arg(batch.from)
         .arg(batch.to)
         .arg(Uuid::new_v4().to_string())
         .arg(millis(COPY_KEPT_FOR))
-        .arg(signals::CHANNEL)
+        .arg(redis.key(signals::CHANNEL))
         .arg(signals::text(batch.projection, batch.version, batch.to));
     for change in &batch.shows {
         let sales = sales_fields(&change.record);

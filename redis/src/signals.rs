@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use crate::Redis;
 
 /// Where they are said.
-pub(crate) const CHANNEL: &str = "tickiz:reached";
+pub(crate) const CHANNEL: &str = "reached";
 /// How long it is waited before a lost connection is made again.
 const AGAIN_AFTER: Duration = Duration::from_millis(500);
 
@@ -38,7 +38,7 @@ pub async fn listen(redis: Redis, store: ReadStore, stop: CancellationToken) {
 /// Hears until the connection is lost.
 async fn hear(redis: &Redis, store: &ReadStore) {
     let Ok(mut connection) = redis.listen().await else { return };
-    if connection.subscribe(CHANNEL).await.is_err() {
+    if connection.subscribe(redis.key(CHANNEL)).await.is_err() {
         return;
     }
     let mut messages = connection.on_message();

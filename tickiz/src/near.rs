@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tickiz_command_api::holds::HoldStore;
+use tickiz_event_log::EventLog;
 use tickiz_projections::mirror::Mirror;
 use tickiz_read_models::{ReadStore, cache::ReadCache};
 
@@ -31,7 +32,7 @@ impl Near {
     /// # Errors
     /// None.
     #[allow(clippy::unnecessary_wraps, reason = "built with Redis, it can fail")]
-    pub fn of(_: &Config) -> anyhow::Result<Self> {
+    pub fn of(_: &Config, _: &EventLog) -> anyhow::Result<Self> {
         Ok(Self::default())
     }
 
@@ -46,10 +47,12 @@ impl Near {
     ///
     /// # Errors
     /// When the address is none.
-    pub fn of(config: &Config) -> anyhow::Result<Self> {
+    pub fn of(config: &Config, log: &EventLog) -> anyhow::Result<Self> {
         use tickiz_redis::{Redis, RedisCache, RedisHolds, RedisMirror};
         let Some(url) = &config.redis_url else { return Ok(Self::default()) };
-        let redis = Redis::at(url)?;
+        // All processes of an installation have one master key, and no other has it.
+        let namespace = hex::encode(&log.secrets().derive("redis-namespace")[..8]);
+        let redis = Redis::at(url, &namespace)?;
         Ok(Self {
             holds: Some(Arc::new(RedisHolds::new(redis.clone()))),
             cache: Some(Arc::new(RedisCache::new(redis.clone()))),

@@ -110,7 +110,8 @@ pub async fn open(config: &Config) -> anyhow::Result<Stores> {
     if let Some(lock) = lock {
         lock.close().await.context("the lock of the schema")?;
     }
-    Ok(Stores { log, log_service, reads, inbox, sandbox, near: Near::of(config)? })
+    let near = Near::of(config, &log)?;
+    Ok(Stores { log, log_service, reads, inbox, sandbox, near })
 }
 
 /// Opens everything as it is, to look at it.
@@ -123,7 +124,8 @@ pub async fn open_to_read(config: &Config) -> anyhow::Result<Stores> {
     reads.check_schema().await.context("the read models")?;
     let inbox = open_small(config, INBOX_FILE, &INBOX, false).await?;
     let sandbox = open_small(config, SANDBOX_FILE, &SANDBOX, false).await?;
-    Ok(Stores { log, log_service, reads, inbox, sandbox, near: Near::of(config)? })
+    let near = Near::of(config, &log)?;
+    Ok(Stores { log, log_service, reads, inbox, sandbox, near })
 }
 
 /// Opens the log alone, to look at it.

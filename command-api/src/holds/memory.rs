@@ -85,12 +85,7 @@ impl HoldStore for MemoryHolds {
                 let left = (until - Utc::now()).to_std().unwrap_or(Duration::ZERO);
                 let held = Held { holder: booking, standing: Standing::Held, until: now + left };
                 for seat in seats {
-                    let is_others =
-                        |held: &Held| held.until > now && held.holder != booking && held.standing == Standing::Reserved;
-                    let seat = (show, seat);
-                    if !kept.seats.get(&seat).is_some_and(is_others) {
-                        kept.seats.insert(seat, held);
-                    }
+                    kept.seats.insert((show, seat), held);
                 }
             }
             Note::Release { show, booking, seats } => {

@@ -56,7 +56,7 @@ pub struct Conflict {
 /// What became of a reservation's booking. Told, not asked: nobody waits, and what gets lost runs out by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Note {
-    /// The log has it: the seats are held until then.
+    /// The log has it: the seats are held until then, whoever else has reserved them meanwhile.
     Keep {
         /// The show.
         show: EventId,

@@ -8,8 +8,8 @@ for i, key in ipairs(KEYS) do
     if is_own then
       redis.call('DEL', key)
     end
-  elseif is_own or not value or string.sub(value, 1, 1) == 'h' then
-    -- Another's hold is over, or this one could not have been appended.
+  else
+    -- The log has it: whoever else has reserved it meanwhile will lose.
     redis.call('SET', key, 'h' .. booking, 'PX', left)
   end
 end
