@@ -13,6 +13,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("tickiz-read-models", &["tickiz-domain"]),
     ("tickiz-projections", &["tickiz-domain", "tickiz-event-log", "tickiz-read-models"]),
     ("tickiz-kafka", &["tickiz-domain", "tickiz-event-log", "tickiz-projections"]),
+    ("tickiz-redis", &["tickiz-command-api", "tickiz-domain", "tickiz-projections", "tickiz-read-models"]),
     (
         "tickiz-query-api",
         &[
