@@ -30,6 +30,8 @@ use tickiz_event_log::{
     Append, AppendError, Attachment, EventLog, LoadError, Loaded, LostClaim, Metadata, NewEvent, NewReceipt, Receipt,
     Repository, Sequence, StreamAppend,
 };
+use tickiz_telemetry::trace;
+use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::{
@@ -354,7 +356,8 @@ impl Executor {
         append: Append,
         decision: &mut D,
     ) -> Result<Arc<Loaded<A>>, Failed> {
-        match self.log.append(append).await {
+        let span = tracing::info_span!("append", stream = %stream);
+        match self.log.append(append).instrument(span).await {
             Ok(appended) => {
                 holds::give_back(&*self.holds, &appended.events);
                 match A::repository(self).absorb(stream, target, &appended.events) {
@@ -375,7 +378,7 @@ impl Executor {
             causation_id: origin.causation_id,
             correlation_id: origin.correlation_id,
             actor: Some(origin.actor.clone()),
-            traceparent: origin.traceparent.clone(),
+            traceparent: origin.traceparent.clone().or_else(|| trace::traceparent(&tracing::Span::current())),
             show_id,
         }
     }

@@ -19,6 +19,7 @@ pub mod gateways;
 pub mod holds;
 pub mod ids;
 pub mod keys;
+mod metrics;
 pub mod occupancy;
 pub mod payments;
 pub mod plans;

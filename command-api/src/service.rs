@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use tickiz_contract::{Answer, CallContext, Commands, ErrorCode, Refusal, Refusals, Request};
+use tickiz_telemetry::trace;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::Instrument;
 
@@ -20,6 +21,7 @@ use crate::{
     executor::RETRY_AFTER_MS,
     holds::{HoldStore, MemoryHolds},
     ids::{Entropy, SystemEntropy},
+    metrics::METRICS,
     system::SystemCommands,
 };
 
@@ -119,10 +121,13 @@ impl CommandService {
 
 #[async_trait]
 impl Commands for CommandService {
-    async fn execute(&self, context: CallContext, request: Request) -> Result<Answer, Refusals> {
+    async fn execute(&self, mut context: CallContext, request: Request) -> Result<Answer, Refusals> {
         let operation = request.operation();
         let span = tracing::info_span!("command", operation, correlation_id = %context.correlation_id);
+        trace::continue_from(&span, context.traceparent.as_deref());
+        context.traceparent = trace::traceparent(&span).or(context.traceparent);
         let answer = self.carry_out(&context, request).instrument(span.clone()).await;
+        METRICS.command(operation, &answer);
         if let Err(refusals) = &answer {
             let code = refusals.0.first().map_or(ErrorCode::Internal, |refusal| refusal.code);
             // What the caller did wrong, or lost to others, is his to hear; faults of ours are logged where they are found.

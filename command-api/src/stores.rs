@@ -199,6 +199,12 @@ impl Database {
         }
     }
 
+    /// The connections: how many there are, and how many of them are idle.
+    #[must_use]
+    pub fn connections(&self) -> (u32, usize) {
+        on_database!(self, pool => (pool.size(), pool.num_idle()))
+    }
+
     /// Closes the connections. Statements that run are waited for.
     pub async fn close(&self) {
         on_database!(self, pool => pool.close().await);

@@ -34,6 +34,7 @@ mod feed;
 mod leaf;
 mod log;
 mod master_key;
+mod metrics;
 pub mod migrate;
 pub mod record;
 pub mod repository;

@@ -19,6 +19,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
+use crate::metrics::METRICS;
 use crate::{
     decide::check_shape,
     feed::{Recent, poll_head},
@@ -228,6 +229,25 @@ impl EventLog {
     /// # Errors
     /// Why not; [`AppendError`] says which may be tried again.
     pub async fn append(&self, append: Append) -> Result<Appended, AppendError> {
+        let outcome = self.queue(append).await;
+        METRICS.outcome(&outcome);
+        outcome
+    }
+
+    /// How many appends wait for the writer, and how many may.
+    #[must_use]
+    pub fn queued(&self) -> (usize, usize) {
+        let most = self.0.queue.max_capacity();
+        (most - self.0.queue.capacity(), most)
+    }
+
+    /// The readers' connections: how many there are, and how many of them are idle.
+    #[must_use]
+    pub fn connections(&self) -> Option<(u32, usize)> {
+        self.0.store.connections()
+    }
+
+    async fn queue(&self, append: Append) -> Result<Appended, AppendError> {
         check_shape(&append)?;
         let (answer, answered) = oneshot::channel();
         self.0.queue.try_send(Waiting { append, answer }).map_err(|error| match error {

@@ -201,6 +201,10 @@ pub trait LogStore: Send + Sync + 'static {
     async fn begin(&self) -> Result<Box<dyn AppendTransaction>, StoreError>;
     /// Keeps the writer's session alive while nothing is appended.
     async fn ping(&self) -> Result<(), StoreError>;
+    /// The readers' connections: how many there are, and how many of them are idle. `None` where there are none.
+    fn connections(&self) -> Option<(u32, usize)> {
+        None
+    }
     /// The head and the store's clock, without a lock.
     async fn head(&self) -> Result<Head, StoreError>;
     /// At most `limit` domain events after that position, in order.

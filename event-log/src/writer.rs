@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     decide::{Decision, decide, needs},
     feed::Recent,
+    metrics::METRICS,
     record::{Append, AppendError, Appended, Position, StoreError},
     runtime::StoreClock,
     store::{CommitError, LogStore, Needs},
@@ -119,7 +120,9 @@ impl Writer {
             let Some(first) = first else { return };
             self.gather().await;
             let batch = self.drain(first);
+            let (appends, began) = (batch.len(), std::time::Instant::now());
             self.append(batch).await;
+            METRICS.batch(appends, began.elapsed());
         }
     }
 

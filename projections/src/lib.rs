@@ -13,6 +13,7 @@ pub mod compare;
 pub mod events;
 pub mod live;
 mod log_stream;
+mod metrics;
 pub mod mirror;
 pub mod plans;
 pub mod project;

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     bookings::BookingsProjector,
     events::EventsProjector,
+    metrics::METRICS,
     mirror::{Mirror, Projected},
     plans::PlanSource,
     project::{Outcome, ProjectError, Projector, project},
@@ -224,10 +225,12 @@ impl Loop {
                 () = self.cancel.cancelled() => return Ok(Pass::Cancelled),
                 batch = events.next_batch(self.options.batch) => batch?,
             };
+            let began = std::time::SystemTime::now();
             match project(&mut *self.projector, &self.store, version, position, &batch).await? {
                 Outcome::Projected => {}
                 Outcome::Overtaken => return Ok(Pass::Overtaken),
             }
+            METRICS.projected(projection, &batch, began);
             let from = position;
             position = batch.last().map_or(position, |last| last.position);
             if let Some(mirror) = &self.options.mirror {

@@ -85,6 +85,12 @@ impl ReadStore {
         self.inner.checkpoints.known.borrow()[projection as usize]
     }
 
+    /// The readers' connections: how many there are, and how many of them are idle.
+    #[must_use]
+    pub fn connections(&self) -> (u32, usize) {
+        self.inner.pools.readers()
+    }
+
     /// Notes how far a version of a projection is, as somebody says who has written it. Of another version than the one that
     /// answers, it means nothing.
     pub fn heard(&self, projection: Projection, version: i32, position: Position) {

@@ -3,6 +3,7 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
+use tickiz_telemetry::{Telemetry, TelemetryError};
 
 use crate::{
     config::{Config, EXIT_CONFIG, NOT_USED},
@@ -70,6 +71,25 @@ pub enum Role {
     Worker,
 }
 
+impl Command {
+    /// As telemetry calls the process.
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Serve { .. } => "serve",
+            Self::Role(Role::CommandApi) => "command-api",
+            Self::Role(Role::QueryApi) => "query-api",
+            Self::Role(Role::Relay) => "relay",
+            Self::Role(Role::Projector) => "projector",
+            Self::Role(Role::Worker) => "worker",
+            Self::Migrate => "migrate",
+            Self::Verify { .. } => "verify",
+            Self::Log(_) => "log",
+            Self::Config { .. } => "config",
+            Self::ErasePerson { .. } => "erase-person",
+        }
+    }
+}
+
 /// Parses the command line and runs the command.
 pub fn run() -> ExitCode {
     let arguments = Arguments::parse();
@@ -80,7 +100,14 @@ pub fn run() -> ExitCode {
             return ExitCode::from(EXIT_CONFIG);
         }
     };
-    start_logging(&config);
+    let command = arguments.command.unwrap_or(Command::Serve { demo: true });
+    let _telemetry = match start_telemetry(&config, command.name()) {
+        Ok(telemetry) => telemetry,
+        Err(error) => {
+            eprintln!("tickiz: {error}");
+            return ExitCode::from(EXIT_CONFIG);
+        }
+    };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -88,7 +115,7 @@ pub fn run() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let result = runtime.block_on(dispatch(arguments.command.unwrap_or(Command::Serve { demo: true }), config));
+    let result = runtime.block_on(dispatch(command, config));
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     result.unwrap_or_else(|error| {
         eprintln!("tickiz: {error:#}");
@@ -115,17 +142,13 @@ async fn dispatch(command: Command, config: Config) -> anyhow::Result<ExitCode> 
     }
 }
 
-fn start_logging(config: &Config) {
-    let filter = tracing_subscriber::EnvFilter::new(&config.log_filter);
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    if config.log_json {
-        builder.json().init()
-    } else {
-        builder.with_target(false).init()
-    }
+/// Starts telemetry under the role's name, and says what of the environment is not used.
+fn start_telemetry(config: &Config, role: &str) -> Result<Telemetry, TelemetryError> {
+    let telemetry = crate::telemetry::start(config, role)?;
     for variable in NOT_USED.iter().filter(|variable| std::env::var_os(variable).is_some()) {
         tracing::warn!("{variable} is set, and this program does not use it");
     }
+    Ok(telemetry)
 }
 
 fn show_config(config: &Config, json: bool) -> anyhow::Result<()> {

@@ -134,7 +134,27 @@ pub const SETTINGS: &[Setting] = &[
         "info",
         false,
     ),
-    setting("TICKIZ_LOG_FORMAT", "how the program logs", "text or json", "text", false),
+    setting(
+        "TICKIZ_LOG_FORMAT",
+        "how the program logs; json is one line of the Elastic Common Schema each",
+        "text or json",
+        "text",
+        false,
+    ),
+    setting(
+        "TICKIZ_OTLP_URL",
+        "where traces are sent, by OTLP over HTTP",
+        "an absolute http or https URL without query or fragment, such as http://127.0.0.1:4318",
+        "none: nothing is recorded",
+        false,
+    ),
+    setting(
+        "TICKIZ_TRACE_RATIO",
+        "which share of the traces that begin here is recorded",
+        "a number from 0 to 1",
+        "1",
+        false,
+    ),
 ];
 
 /// Variables that this program does not read. Set, they are named in a warning: somebody expects something of them.
@@ -182,6 +202,10 @@ pub struct Config {
     pub log_filter: String,
     /// Whether it is logged as JSON lines.
     pub log_json: bool,
+    /// Where traces are sent.
+    pub otlp_url: Option<Url>,
+    /// Which share of them is recorded.
+    pub trace_ratio: f64,
     /// Where each value came from, as shown: variable, value or mask, source.
     pub shown: Vec<(&'static str, String, &'static str)>,
 }
@@ -342,6 +366,10 @@ fn parse_mysql_url(text: &str) -> Option<String> {
     (matches!(url.scheme(), "mysql" | "mariadb") && url.host_str().is_some() && named).then(|| text.to_owned())
 }
 
+fn parse_ratio(text: &str) -> Option<f64> {
+    text.parse().ok().filter(|ratio| (0.0..=1.0).contains(ratio))
+}
+
 fn parse_redis_url(text: &str) -> Option<String> {
     let url = Url::parse(text).ok()?;
     let database = url.path().trim_start_matches('/');
@@ -413,6 +441,8 @@ impl Config {
                     _ => None,
                 })?
                 .unwrap_or(false),
+            otlp_url: raw.parse("TICKIZ_OTLP_URL", parse_url)?,
+            trace_ratio: raw.parse("TICKIZ_TRACE_RATIO", parse_ratio)?.unwrap_or(1.0),
             shown: raw.show(),
         };
         config.check_together(&raw)?;

@@ -18,6 +18,7 @@ mod log;
 mod near;
 mod serve;
 mod stores;
+mod telemetry;
 mod verify;
 
 use std::process::ExitCode;

@@ -7,12 +7,16 @@ use std::{collections::BTreeMap, process::Command};
 const ALLOWED: &[(&str, &[&str])] = &[
     ("tickiz-domain", &[]),
     ("tickiz-tickets", &[]),
+    ("tickiz-telemetry", &[]),
     ("tickiz-contract", &["tickiz-domain"]),
     ("tickiz-event-log", &["tickiz-domain"]),
-    ("tickiz-command-api", &["tickiz-contract", "tickiz-domain", "tickiz-event-log", "tickiz-tickets"]),
+    (
+        "tickiz-command-api",
+        &["tickiz-contract", "tickiz-domain", "tickiz-event-log", "tickiz-telemetry", "tickiz-tickets"],
+    ),
     ("tickiz-read-models", &["tickiz-domain"]),
-    ("tickiz-projections", &["tickiz-domain", "tickiz-event-log", "tickiz-read-models"]),
-    ("tickiz-kafka", &["tickiz-domain", "tickiz-event-log", "tickiz-projections"]),
+    ("tickiz-projections", &["tickiz-domain", "tickiz-event-log", "tickiz-read-models", "tickiz-telemetry"]),
+    ("tickiz-kafka", &["tickiz-domain", "tickiz-event-log", "tickiz-projections", "tickiz-telemetry"]),
     ("tickiz-redis", &["tickiz-command-api", "tickiz-domain", "tickiz-projections", "tickiz-read-models"]),
     (
         "tickiz-query-api",
@@ -22,6 +26,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "tickiz-event-log",
             "tickiz-projections",
             "tickiz-read-models",
+            "tickiz-telemetry",
             "tickiz-tickets",
         ],
     ),

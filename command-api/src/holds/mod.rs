@@ -28,6 +28,8 @@ use tickiz_event_log::record::Recorded;
 
 pub use memory::MemoryHolds;
 
+use crate::metrics::METRICS;
+
 /// How long seats are reserved for a booking that is being appended.
 pub const RESERVED_FOR: Duration = Duration::from_secs(5);
 /// The most seats of one reservation; a booking has fewer.
@@ -141,13 +143,20 @@ impl Reservation {
             return Ok(reservation);
         }
         match holds.reserve(show, booking, &reservation.seats).await {
-            Ok(conflicts) if conflicts.is_empty() => Ok(reservation),
+            Ok(conflicts) if conflicts.is_empty() => {
+                METRICS.hold("reserved");
+                Ok(reservation)
+            }
             Ok(conflicts) => {
+                METRICS.hold("taken");
                 reservation.forget();
                 Err(conflicts)
             }
             // Perhaps it is reserved all the same: given back when this is dropped.
-            Err(_) => Ok(reservation),
+            Err(_) => {
+                METRICS.hold("unavailable");
+                Ok(reservation)
+            }
         }
     }
 

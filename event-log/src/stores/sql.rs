@@ -64,6 +64,10 @@ macro_rules! sql_store {
 
         #[async_trait]
         impl LogStore for $store {
+            fn connections(&self) -> Option<(u32, usize)> {
+                Some((self.pool.size(), self.pool.num_idle()))
+            }
+
             async fn begin(&self) -> Result<Box<dyn AppendTransaction>, StoreError> {
                 let mut connection = self.writer.clone().lock_owned().await;
                 let mut opened = match connection.take() {

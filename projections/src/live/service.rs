@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     sync::Arc,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use tickiz_domain::{
@@ -14,6 +14,7 @@ use tickiz_domain::{
 };
 use tickiz_event_log::record::{Position, Recorded};
 use tickiz_read_models::{ReadError, ReadStore};
+use tickiz_telemetry::trace;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -24,6 +25,7 @@ use super::{
 };
 use crate::{
     events::{Change, PlacesChange},
+    metrics::note,
     stream::{DomainEventStream, LogSource, Ordered, StreamError},
 };
 
@@ -57,6 +59,48 @@ pub struct LiveService {
 }
 
 type Batch = Vec<Arc<Recorded>>;
+type Touched = HashMap<EventId, (Arc<Room<WatchedSeats>>, Vec<String>)>;
+
+/// The most traces in which one frame is noted.
+const MAX_FRAME_TRACES: usize = 100;
+
+fn touch(touched: &mut Touched, id: EventId, room: Arc<Room<WatchedSeats>>, recorded: &Recorded) {
+    let (_, traces) = touched.entry(id).or_insert_with(|| (room, Vec::new()));
+    if let Some(traceparent) = recorded.metadata.traceparent.as_deref().filter(|text| trace::is_sampled(text)) {
+        traces.push(traceparent.to_owned());
+    }
+}
+
+/// A room that has something to send.
+struct Due {
+    at: Instant,
+    room: Arc<Room<WatchedSeats>>,
+    /// When the first change since the last frame was handed out.
+    since: SystemTime,
+    traces: Vec<String>,
+}
+
+impl Due {
+    fn new(room: Arc<Room<WatchedSeats>>, now: Instant) -> Self {
+        Self { at: now, room, since: SystemTime::now(), traces: Vec::new() }
+    }
+
+    fn add(&mut self, now: Instant, traces: Vec<String>) {
+        self.at = now;
+        let room = MAX_FRAME_TRACES - self.traces.len();
+        self.traces.extend(traces.into_iter().take(room));
+    }
+
+    /// Sends a frame if the pace allows one; true: later.
+    fn send(&mut self, now: Instant) -> bool {
+        if let Some(later) = self.room.send_frame(now) {
+            self.at = later;
+            return true;
+        }
+        note("frame", self.traces.iter().map(String::as_str), self.since, Vec::new);
+        false
+    }
+}
 
 impl LiveService {
     /// Begins where the read models are now. Whoever subscribes before it runs misses nothing.
@@ -152,15 +196,15 @@ impl LiveService {
     }
 
     async fn hand_out(&self, mut batches: mpsc::Receiver<Batch>) {
-        let mut due: HashMap<EventId, (Instant, Arc<Room<WatchedSeats>>)> = HashMap::new();
+        let mut due: HashMap<EventId, Due> = HashMap::new();
         loop {
-            let next = due.values().map(|(at, _)| *at).min();
+            let next = due.values().map(|due| due.at).min();
             tokio::select! {
                 batch = batches.recv() => {
                     let Some(batch) = batch else { return };
                     let now = Instant::now();
-                    for (id, room) in self.hand_out_batch(&batch) {
-                        due.insert(id, (now, room));
+                    for (id, (room, traces)) in self.hand_out_batch(&batch) {
+                        due.entry(id).or_insert_with(|| Due::new(room, now)).add(now, traces);
                     }
                     if let Some(last) = batch.last() {
                         self.inner.handed_out.send_replace(last.position);
@@ -169,19 +213,12 @@ impl LiveService {
                 () = tokio::time::sleep_until(next.unwrap_or_else(Instant::now).into()), if next.is_some() => {}
             }
             let now = Instant::now();
-            due.retain(|_, (at, room)| {
-                if *at > now {
-                    return true;
-                }
-                let later = room.send_frame(now);
-                *at = later.unwrap_or(*at);
-                later.is_some()
-            });
+            due.retain(|_, due| due.at > now || due.send(now));
         }
     }
 
-    /// The shows' rooms that may have something to send.
-    fn hand_out_batch(&self, batch: &[Arc<Recorded>]) -> HashMap<EventId, Arc<Room<WatchedSeats>>> {
+    /// The shows' rooms that may have something to send, with the recorded traces of what has changed there.
+    fn hand_out_batch(&self, batch: &[Arc<Recorded>]) -> Touched {
         let mut touched = HashMap::new();
         for (at, recorded) in batch.iter().enumerate() {
             match recorded.stream.stream_type {
@@ -190,7 +227,7 @@ impl LiveService {
                     if let Some(room) = self.inner.seats.get(id) {
                         let change = recorded.decode::<EventDomainEvent>().ok();
                         room.apply(recorded.position, change.map(|event| Change::Show(Box::new(event))));
-                        touched.insert(id, room);
+                        touch(&mut touched, id, room, recorded);
                     }
                 }
                 StreamType::Booking => {
@@ -205,7 +242,7 @@ impl LiveService {
         touched
     }
 
-    fn to_seats(&self, recorded: &Recorded, touched: &mut HashMap<EventId, Arc<Room<WatchedSeats>>>) {
+    fn to_seats(&self, recorded: &Recorded, touched: &mut Touched) {
         let seats = &self.inner.seats;
         let watched = |show: Option<EventId>| show.is_none_or(|show| seats.get(show).is_some());
         if seats.is_empty() || !PlacesChange::concerns(&recorded.event_type) || !watched(recorded.metadata.show_id) {
@@ -220,7 +257,7 @@ impl LiveService {
         };
         if let Some((id, room)) = show.and_then(|id| Some((id, seats.get(id)?))) {
             room.apply(recorded.position, change);
-            touched.insert(id, room);
+            touch(touched, id, room, recorded);
         }
     }
 

@@ -7,6 +7,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use tickiz_contract::{Caller, ErrorCode, Refusal};
+use tickiz_telemetry::trace;
+use tracing::Instrument;
 use uuid::Uuid;
 
 use super::{
@@ -50,7 +52,14 @@ async fn post(web: &Web, parts: &Parts, body: Body) -> Response {
         let message = "the request's body must be JSON: Content-Type: application/json, in UTF-8, not compressed";
         return closing(plain(StatusCode::UNSUPPORTED_MEDIA_TYPE, Refusal::new(ErrorCode::InvalidInput, message)));
     }
-    let sender = sender(web, &parts.headers);
+    let span = tracing::info_span!("graphql", otel.kind = "server");
+    let mut sender = sender(web, &parts.headers);
+    trace::continue_from(&span, sender.traceparent.as_deref());
+    sender.traceparent = trace::traceparent(&span).or(sender.traceparent);
+    answer(web, parts, body, sender).instrument(span).await
+}
+
+async fn answer(web: &Web, parts: &Parts, body: Body, sender: Sender) -> Response {
     let response_type = ResponseType::of(&parts.headers);
     let most = match sender.caller {
         Ok(Caller::Organizer { .. }) => MAX_BODY_BYTES,

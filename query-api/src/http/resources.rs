@@ -47,8 +47,8 @@ pub async fn metrics(State(web): State<Web>) -> Response {
     let app = &web.engine.app;
     let position = app.reads.checkpoint().await.ok();
     let head = app.log.head().await.ok();
-    let text = app.metrics.render(position, head);
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
+    let text = app.metrics.render(position, head) + &tickiz_telemetry::metrics::render();
+    ([(header::CONTENT_TYPE, tickiz_telemetry::metrics::CONTENT_TYPE)], text).into_response()
 }
 
 /// `GET /.well-known/jwks.json`: the public keys of ticket codes.

@@ -82,6 +82,14 @@ impl Pools {
         Ok(Self::MySql { writers, readers })
     }
 
+    /// The readers' connections: how many there are, and how many of them are idle.
+    pub(crate) fn readers(&self) -> (u32, usize) {
+        match self {
+            Self::Sqlite { readers, .. } => (readers.size(), readers.num_idle()),
+            Self::MySql { readers, .. } => (readers.size(), readers.num_idle()),
+        }
+    }
+
     /// A connection for single statements.
     pub(crate) async fn reader(&self) -> Result<Session, sqlx::Error> {
         Ok(match self {

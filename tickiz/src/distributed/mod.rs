@@ -37,6 +37,7 @@ use crate::{
         tokens::Tokens,
     },
     stores::{self, Stores},
+    telemetry,
 };
 
 /// How long Kafka may take to make the topic when a role starts.
@@ -68,6 +69,7 @@ pub async fn run(role: Role, config: Config) -> anyhow::Result<()> {
     let topic = config.topic().context("TICKIZ_KAFKA_BROKERS is not set; a role of its own needs it")?;
     anyhow::ensure!(config.mysql_url.is_some(), "TICKIZ_MYSQL_URL is not set; a role of its own needs it");
     let stores = stores::open_to_read(&config).await?;
+    telemetry::observe(&stores);
     let listener = TcpListener::bind(config.listen)
         .await
         .with_context(|| format!("{} cannot be bound; TICKIZ_LISTEN names another address", config.listen))?;

@@ -58,5 +58,6 @@ async fn metrics(State(role): State<Arc<dyn Probed>>) -> impl IntoResponse {
         }
         let _ = writeln!(text, "{name} {value}");
     }
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
+    text.push_str(&tickiz_telemetry::metrics::render());
+    ([(header::CONTENT_TYPE, tickiz_telemetry::metrics::CONTENT_TYPE)], text)
 }

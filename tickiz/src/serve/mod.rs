@@ -24,6 +24,7 @@ use crate::{
     config::Config,
     demo,
     stores::{self, Stores},
+    telemetry,
 };
 
 /// How long requests and subscriptions under way may take to end.
@@ -39,6 +40,7 @@ pub async fn run(config: Config, with_demo: bool) -> anyhow::Result<()> {
     let sandbox = config.sandbox_payments.unwrap_or(with_demo && !config.production);
     let tokens = Tokens::of(&config, with_demo);
     let stores = stores::open(&config).await?;
+    telemetry::observe(&stores);
     let listener = TcpListener::bind(config.listen)
         .await
         .with_context(|| format!("{} cannot be bound; TICKIZ_LISTEN names another address", config.listen))?;
