@@ -6,7 +6,7 @@
 
 use std::{
     sync::Arc,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use rdkafka::{
@@ -19,6 +19,7 @@ use tickiz_event_log::{
     EventLog,
     record::{Position, Recorded, SHARD, StoreError},
 };
+use tickiz_telemetry::trace;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -101,12 +102,15 @@ impl Publisher {
     /// # Errors
     /// When it could not be committed, or another has taken over. The publisher is of no use then.
     pub async fn publish(&self, batch: Vec<Arc<Recorded>>) -> Result<(), KafkaError> {
-        let (producer, topic) = (self.producer.clone(), self.topic.name.clone());
+        let (producer, topic, began) = (self.producer.clone(), self.topic.name.clone(), SystemTime::now());
         blocking(move || {
             let sent = send(&producer, &topic, &batch);
             if sent.is_err() {
                 // Where this fails too, the successor's `init_transactions` aborts it.
                 let _ = producer.abort_transaction(PATIENCE);
+            } else {
+                let traces = batch.iter().filter_map(|recorded| recorded.metadata.traceparent.as_deref());
+                trace::note_each("publish", traces, began, Vec::new);
             }
             sent
         })

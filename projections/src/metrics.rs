@@ -48,24 +48,11 @@ impl Metrics {
         let of = [KeyValue::new("projection", projection.name())];
         self.lag_milliseconds.record((Utc::now() - last.recorded_at).num_milliseconds().max(0), &of);
         self.batch.record(batch.len() as u64, &of);
-        note("project", batch.iter().filter_map(|recorded| recorded.metadata.traceparent.as_deref()), began, || {
-            vec![KeyValue::new("tickiz.projection", projection.name())]
-        });
-    }
-}
-
-/// Notes in each of these traces, once, that something was done from then until now.
-pub(crate) fn note<'a>(
-    name: &'static str,
-    traces: impl Iterator<Item = &'a str>,
-    began: SystemTime,
-    attributes: impl Fn() -> Vec<KeyValue>,
-) {
-    let mut last = None;
-    for traceparent in traces {
-        // The domain events of one append follow each other.
-        if last.replace(traceparent) != Some(traceparent) {
-            trace::note(name, traceparent, began, attributes());
-        }
+        trace::note_each(
+            "project",
+            batch.iter().filter_map(|recorded| recorded.metadata.traceparent.as_deref()),
+            began,
+            || vec![KeyValue::new("tickiz.projection", projection.name())],
+        );
     }
 }

@@ -56,3 +56,19 @@ pub fn note(name: &'static str, traceparent: &str, began: SystemTime, attributes
     let builder = builder.with_attributes(attributes);
     tracer.build_with_context(builder, &parent).end();
 }
+
+/// Notes in each of these traces, once, that something was done from then until now.
+pub fn note_each<'a>(
+    name: &'static str,
+    traces: impl Iterator<Item = &'a str>,
+    began: SystemTime,
+    attributes: impl Fn() -> Vec<KeyValue>,
+) {
+    let mut last = None;
+    for traceparent in traces {
+        // The domain events of one append follow each other.
+        if last.replace(traceparent) != Some(traceparent) {
+            note(name, traceparent, began, attributes());
+        }
+    }
+}

@@ -25,7 +25,6 @@ use super::{
 };
 use crate::{
     events::{Change, PlacesChange},
-    metrics::note,
     stream::{DomainEventStream, LogSource, Ordered, StreamError},
 };
 
@@ -97,7 +96,7 @@ impl Due {
             self.at = later;
             return true;
         }
-        note("frame", self.traces.iter().map(String::as_str), self.since, Vec::new);
+        trace::note_each("frame", self.traces.iter().map(String::as_str), self.since, Vec::new);
         false
     }
 }

@@ -2,6 +2,9 @@
 
 #![allow(dead_code, reason = "each test file uses its part")]
 
+#[cfg(feature = "distributed")]
+pub mod house;
+
 use std::{
     path::{Path, PathBuf},
     process::Stdio,
@@ -35,6 +38,8 @@ pub struct Start<'a> {
     pub mysql_url: Option<&'a str>,
     pub arguments: Vec<&'a str>,
     pub environment: Vec<(&'a str, &'a str)>,
+    /// Where its log goes; `None`: to the test's own.
+    pub log: Option<&'a Path>,
 }
 
 /// The program with nothing inherited that would configure it.
@@ -68,6 +73,10 @@ impl Tickiz {
             .env("TICKIZ_LOG", "warn")
             .envs(start.environment.iter().copied())
             .stdout(Stdio::piped());
+        if let Some(path) = start.log {
+            let file = std::fs::File::options().create(true).append(true).open(path).expect("a file for the log");
+            command.stderr(file);
+        }
         if let Some(url) = start.mysql_url {
             command.env("TICKIZ_MYSQL_URL", url);
         }

@@ -1,0 +1,141 @@
+//! Tickiz distributed: every role twice as a process of its own, over one MySQL, one Kafka and one Redis.
+
+use std::{collections::BTreeMap, net::TcpListener, path::PathBuf};
+
+use super::{Database, Start, Tickiz, command};
+
+/// What runs: role and which of the two.
+pub const PROCESSES: [(&str, usize); 10] = [
+    ("command-api", 0),
+    ("command-api", 1),
+    ("query-api", 0),
+    ("query-api", 1),
+    ("relay", 0),
+    ("relay", 1),
+    ("projector", 0),
+    ("projector", 1),
+    ("worker", 0),
+    ("worker", 1),
+];
+
+/// The processes, and what they share.
+pub struct House {
+    pub database: Database,
+    pub folder: tempfile::TempDir,
+    brokers: String,
+    redis: String,
+    topic: String,
+    extra: Vec<(String, String)>,
+    /// A port each, the same for as long as it runs.
+    ports: Vec<u16>,
+    running: BTreeMap<(&'static str, usize), Tickiz>,
+}
+
+fn server(variable: &str) -> Option<String> {
+    let found = std::env::var(variable).ok();
+    if found.is_none() {
+        assert!(std::env::var("TICKIZ_TEST_REQUIRE_SERVERS").is_err(), "{variable} is not set");
+        println!("skipped: {variable} is not set; `cargo xtask test` sets it");
+    }
+    found
+}
+
+fn free_ports(count: usize) -> Vec<u16> {
+    let held: Vec<TcpListener> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0").expect("a free port")).collect();
+    held.iter().map(|listener| listener.local_addr().expect("it is bound").port()).collect()
+}
+
+impl House {
+    /// All of them, each with this in its environment too. `None` where a server is missing.
+    pub async fn open(extra: Vec<(String, String)>) -> Option<Self> {
+        let (brokers, redis) = (server("TICKIZ_TEST_KAFKA_BROKERS")?, server("TICKIZ_TEST_REDIS_URL")?);
+        let database = Database::create("TICKIZ_TEST_MYSQL_URL").await?;
+        let migrated = command().arg("migrate").env("TICKIZ_MYSQL_URL", &database.url).status().await.expect("it runs");
+        assert!(migrated.success());
+        let topic = database.url.rsplit('/').next().expect("a database").to_owned();
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let ports = free_ports(PROCESSES.len());
+        let mut house = Self { database, brokers, redis, topic, folder, extra, ports, running: BTreeMap::new() };
+        for (role, number) in PROCESSES {
+            house.start(role, number).await;
+        }
+        Some(house)
+    }
+
+    /// Where a process listens.
+    pub fn url_of(&self, role: &str, number: usize) -> String {
+        let index = PROCESSES.iter().position(|process| *process == (role, number)).expect("a process of ours");
+        format!("http://127.0.0.1:{}", self.ports[index])
+    }
+
+    /// Starts a process.
+    pub async fn start(&mut self, role: &'static str, number: usize) {
+        let listen = self.url_of(role, number).trim_start_matches("http://").to_owned();
+        let commands = format!("{},{}", self.url_of("command-api", 0), self.url_of("command-api", 1));
+        let public = self.url_of("query-api", 0);
+        let mut environment = vec![
+            ("TICKIZ_LISTEN", listen.as_str()),
+            ("TICKIZ_PUBLIC_URL", &public),
+            ("TICKIZ_KAFKA_BROKERS", &self.brokers),
+            ("TICKIZ_KAFKA_TOPIC", &self.topic),
+            ("TICKIZ_REDIS_URL", &self.redis),
+            ("TICKIZ_COMMAND_API_URLS", &commands),
+        ];
+        environment.extend(self.extra.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+        let log = self.log_of(role, number);
+        let started = Tickiz::start(Start {
+            log: Some(&log),
+            data_dir: Some(self.folder.path()),
+            mysql_url: Some(&self.database.url),
+            arguments: vec![role],
+            environment,
+        })
+        .await;
+        self.running.insert((role, number), started);
+    }
+
+    fn log_of(&self, role: &str, number: usize) -> PathBuf {
+        self.folder.path().join(format!("{role}-{number}.log"))
+    }
+
+    /// The log of each process.
+    pub fn logs(&self) -> Vec<(String, PathBuf)> {
+        PROCESSES.map(|(role, number)| (format!("{role} {number}"), self.log_of(role, number))).to_vec()
+    }
+
+    /// A query-api.
+    pub fn front(&self, number: usize) -> &Tickiz {
+        &self.running[&("query-api", number)]
+    }
+
+    /// SIGKILL.
+    pub async fn kill(&mut self, role: &'static str, number: usize) {
+        self.running.remove(&(role, number)).expect("it runs").kill().await;
+    }
+
+    /// Stops everything in order, and has the promises checked.
+    /// Redis forgets everything.
+    pub async fn flush_redis(&self) {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let address = self.redis.trim_start_matches("redis://").trim_end_matches('/');
+        let mut stream = tokio::net::TcpStream::connect(address).await.expect("Redis accepts");
+        stream.write_all(b"FLUSHALL\r\n").await.expect("Redis reads");
+        let mut answer = [0; 5];
+        stream.read_exact(&mut answer).await.expect("Redis answers");
+        assert_eq!(&answer, b"+OK\r\n");
+    }
+
+    pub async fn close(mut self) -> tempfile::TempDir {
+        while let Some((process, running)) = self.running.pop_first() {
+            assert!(running.stop().await.success(), "{process:?} drains and ends well");
+        }
+        let mut verify = command();
+        verify.arg("verify").env("TICKIZ_MYSQL_URL", &self.database.url).env("TICKIZ_DATA_DIR", self.folder.path());
+        verify.env("TICKIZ_KAFKA_BROKERS", &self.brokers).env("TICKIZ_KAFKA_TOPIC", &self.topic);
+        verify.env("TICKIZ_REDIS_URL", &self.redis);
+        let output = verify.output().await.expect("verify runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+        self.database.drop_it().await;
+        self.folder
+    }
+}
