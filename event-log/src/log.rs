@@ -31,7 +31,7 @@ use crate::{
     },
     runtime::{Clock, StoreClock, SystemClock},
     sealing::{Sealer, Secrets},
-    store::{ClaimRow, LeasedTimer, LogFilter, LogStore, ReceiptKey},
+    store::{ClaimRow, Evidence, LeasedTimer, LogFilter, LogStore, ReceiptKey},
     stores::{memory::MemoryStore, mysql::MySqlStore, sqlite::SqliteStore},
     writer::{MAX_QUEUED_APPENDS, RETRY_AFTER_MS, Waiting, Writer},
 };
@@ -351,12 +351,12 @@ impl EventLog {
         self.0.store.receipt(&name).await
     }
 
-    /// All receipts.
+    /// Everything that stands beside the log, as it was at one position of it: in one snapshot, so the log may go on meanwhile.
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn receipts(&self) -> Result<Vec<(ReceiptKey, Receipt)>, StoreError> {
-        self.0.store.receipts().await
+    pub async fn evidence(&self) -> Result<Evidence, StoreError> {
+        self.0.store.evidence().await
     }
 
     /// The claims whose resource begins with `prefix`.

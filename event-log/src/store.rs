@@ -172,6 +172,19 @@ pub struct LeasedTimer {
     pub lease_token: Uuid,
 }
 
+/// Everything that stands beside the log, as it was at one position of it.
+#[derive(Clone, Debug)]
+pub struct Evidence {
+    /// The log's head.
+    pub head: Position,
+    /// Every claim, ordered by resource.
+    pub claims: Vec<ClaimRow>,
+    /// Every receipt, in no order.
+    pub receipts: Vec<(ReceiptKey, Receipt)>,
+    /// Every timer that is not finished, in no order.
+    pub timers: Vec<Timer>,
+}
+
 /// A person's wrapped data key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PersonKey {
@@ -207,6 +220,8 @@ pub trait LogStore: Send + Sync + 'static {
     }
     /// The head and the store's clock, without a lock.
     async fn head(&self) -> Result<Head, StoreError>;
+    /// Everything that stands beside the log, at one position of it.
+    async fn evidence(&self) -> Result<Evidence, StoreError>;
     /// At most `limit` domain events after that position, in order.
     async fn read(&self, after: Position, limit: usize) -> Result<Vec<Recorded>, StoreError>;
     /// The same, filtered, and up to that position.
@@ -215,8 +230,6 @@ pub trait LogStore: Send + Sync + 'static {
     async fn read_stream(&self, stream: StreamId, after: Sequence, limit: usize) -> Result<Vec<Recorded>, StoreError>;
     /// One receipt.
     async fn receipt(&self, key: &ReceiptKey) -> Result<Option<Receipt>, StoreError>;
-    /// All receipts, for `verify`.
-    async fn receipts(&self) -> Result<Vec<(ReceiptKey, Receipt)>, StoreError>;
     /// The claims whose resource begins with `prefix`, in the order of their bytes.
     async fn claims(&self, prefix: &str) -> Result<Vec<ClaimRow>, StoreError>;
     /// The attachment of that hash.

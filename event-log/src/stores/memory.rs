@@ -16,8 +16,8 @@ use crate::{
     record::{LeafHash, Position, Receipt, Recorded, Sequence, StoreError},
     runtime::Clock,
     store::{
-        AppendTransaction, ClaimRow, CommitError, Head, LeasedTimer, Loaded, LogFilter, LogStore, Needs, PersonKey,
-        ReceiptKey, Snapshot, Writes,
+        AppendTransaction, ClaimRow, CommitError, Evidence, Head, LeasedTimer, Loaded, LogFilter, LogStore, Needs,
+        PersonKey, ReceiptKey, Snapshot, Writes,
     },
 };
 
@@ -177,10 +177,6 @@ impl LogStore for MemoryStore {
         Ok(self.tables.lock().await.receipts.get(key).cloned())
     }
 
-    async fn receipts(&self) -> Result<Vec<(ReceiptKey, Receipt)>, StoreError> {
-        Ok(self.tables.lock().await.receipts.iter().map(|(key, receipt)| (key.clone(), receipt.clone())).collect())
-    }
-
     async fn claims(&self, prefix: &str) -> Result<Vec<ClaimRow>, StoreError> {
         let tables = self.tables.lock().await;
         Ok(tables
@@ -189,6 +185,16 @@ impl LogStore for MemoryStore {
             .take_while(|(key, _)| key.starts_with(prefix))
             .map(|(_, row)| row.clone())
             .collect())
+    }
+
+    async fn evidence(&self) -> Result<Evidence, StoreError> {
+        let tables = self.tables.lock().await;
+        Ok(Evidence {
+            head: tables.head(self.clock.now()).position,
+            claims: tables.claims.values().cloned().collect(),
+            receipts: tables.receipts.iter().map(|(key, receipt)| (key.clone(), receipt.clone())).collect(),
+            timers: tables.timers.values().map(|row| row.timer.clone()).collect(),
+        })
     }
 
     async fn attachment(&self, hash: &LeafHash) -> Result<Option<Vec<u8>>, StoreError> {

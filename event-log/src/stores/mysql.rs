@@ -31,8 +31,8 @@ use crate::{
     record::{LeafHash, Position, Receipt, Recorded, SHARD, Sequence, StoreError},
     runtime::from_micros,
     store::{
-        AppendTransaction, ClaimRow, ClaimWrite, CommitError, Head, LeasedTimer, Loaded, LogFilter, LogStore, Needs,
-        PersonKey, ReceiptKey, Snapshot, Writes,
+        AppendTransaction, ClaimRow, ClaimWrite, CommitError, Evidence, Head, LeasedTimer, Loaded, LogFilter, LogStore,
+        Needs, PersonKey, ReceiptKey, Snapshot, Writes,
     },
 };
 
@@ -55,6 +55,10 @@ const LOCK_HEAD: &str = "SELECT position, TIMESTAMPDIFF(MICROSECOND, '1970-01-01
      TIMESTAMPDIFF(MICROSECOND, '1970-01-01', SYSDATE(6)) FROM log_head WHERE shard = ? FOR UPDATE";
 const SELECT_EVENTS: &str =
     concat!("SELECT ", event_columns!("TIMESTAMPDIFF(MICROSECOND, '1970-01-01', recorded_at)"), " FROM events");
+/// Of the next transaction alone; the session's own is READ COMMITTED.
+const BEFORE_SNAPSHOT: &str = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ";
+const SELECT_TIMERS: &str = "SELECT kind, stream_type, stream_id, subject, \
+     TIMESTAMPDIFF(MICROSECOND, '1970-01-01', due_at) FROM timers";
 const SELECT_LEASED: &str = "SELECT timer_id, kind, stream_type, stream_id, subject, \
      TIMESTAMPDIFF(MICROSECOND, '1970-01-01', due_at), attempts FROM timers WHERE lease_token = ? ORDER BY due_at";
 const UPSERT_SNAPSHOT: &str = "INSERT INTO snapshots (stream_type, stream_id, sequence, position, format, state) \

@@ -62,6 +62,26 @@ macro_rules! sql_store {
             }
         }
 
+        async fn claims_in<'e>(
+            executor: impl sqlx::Executor<'e, Database = $database>,
+            prefix: &str,
+        ) -> Result<Vec<ClaimRow>, StoreError> {
+            let mut query = QueryBuilder::<$database>::new(
+                "SELECT resource, holder, used, max_used, fence FROM claims WHERE resource >= ",
+            );
+            query.push_bind(key(prefix));
+            if let Some(end) = after_prefix(prefix) {
+                query.push(" AND resource < ").push_bind(key(&text(end)?));
+            }
+            query.push(" ORDER BY resource");
+            let rows: Vec<(Vec<u8>, Option<String>, i64, i64, i64)> = query.build_query_as().fetch_all(executor).await?;
+            rows.into_iter()
+                .map(|(resource, holder, used, limit, fence)| {
+                    Ok(ClaimRow { resource: text(resource)?, holder, used, limit, fence })
+                })
+                .collect()
+        }
+
         #[async_trait]
         impl LogStore for $store {
             fn connections(&self) -> Option<(u32, usize)> {
@@ -165,35 +185,39 @@ macro_rules! sql_store {
                 .transpose()
             }
 
-            async fn receipts(&self) -> Result<Vec<(ReceiptKey, Receipt)>, StoreError> {
+            async fn claims(&self, prefix: &str) -> Result<Vec<ClaimRow>, StoreError> {
+                claims_in(&self.pool, prefix).await
+            }
+
+            async fn evidence(&self) -> Result<Evidence, StoreError> {
+                let mut connection = self.pool.acquire().await?;
+                // From the first statement on, all of them see the same.
+                sqlx::raw_sql(BEFORE_SNAPSHOT).execute(&mut *connection).await?;
+                let mut snapshot = connection.begin().await?;
+                let (head, _, _): (i64, i64, i64) =
+                    sqlx::query_as(SELECT_HEAD).bind(SHARD).fetch_one(&mut *snapshot).await?;
+                let claims = claims_in(&mut *snapshot, "").await?;
                 let rows: Vec<(Vec<u8>, String, Vec<u8>, Vec<u8>, i64, i64, Vec<u8>)> = sqlx::query_as(
                     "SELECT scope, operation, idempotency_key, request_hash, first_position, last_position, result FROM receipts",
                 )
-                .fetch_all(&self.pool)
+                .fetch_all(&mut *snapshot)
                 .await?;
-                rows.into_iter()
-                    .map(|(scope, operation, name, request_hash, first_position, last_position, result)| {
+                let receipts = rows.into_iter().map(
+                    |(scope, operation, name, request_hash, first_position, last_position, result)| {
                         let name = ReceiptKey { scope: text(scope)?, operation, key: text(name)? };
                         Ok((name, Receipt { request_hash: hash(request_hash)?, first_position, last_position, result }))
-                    })
-                    .collect()
-            }
-
-            async fn claims(&self, prefix: &str) -> Result<Vec<ClaimRow>, StoreError> {
-                let mut query = QueryBuilder::<$database>::new(
-                    "SELECT resource, holder, used, max_used, fence FROM claims WHERE resource >= ",
+                    },
                 );
-                query.push_bind(key(prefix));
-                if let Some(end) = after_prefix(prefix) {
-                    query.push(" AND resource < ").push_bind(key(&text(end)?));
-                }
-                query.push(" ORDER BY resource");
-                let rows: Vec<(Vec<u8>, Option<String>, i64, i64, i64)> = query.build_query_as().fetch_all(&self.pool).await?;
-                rows.into_iter()
-                    .map(|(resource, holder, used, limit, fence)| {
-                        Ok(ClaimRow { resource: text(resource)?, holder, used, limit, fence })
-                    })
-                    .collect()
+                let receipts = receipts.collect::<Result<_, StoreError>>()?;
+                let rows: Vec<(String, String, String, Uuid, i64)> =
+                    sqlx::query_as(SELECT_TIMERS).fetch_all(&mut *snapshot).await?;
+                let timers = rows.into_iter().map(|(kind, stream_type, stream_id, subject, due)| {
+                    let (kind, stream) = (timer_kind(&kind)?, stream_of(&stream_type, &stream_id)?);
+                    Ok(Timer { kind, stream, subject, due_at: from_micros(due) })
+                });
+                let timers = timers.collect::<Result<_, StoreError>>()?;
+                snapshot.rollback().await?;
+                Ok(Evidence { head, claims, receipts, timers })
             }
 
             async fn attachment(&self, hash: &LeafHash) -> Result<Option<Vec<u8>>, StoreError> {

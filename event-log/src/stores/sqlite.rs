@@ -27,8 +27,8 @@ use crate::{
     record::{LeafHash, Position, Receipt, Recorded, SHARD, Sequence, StoreError},
     runtime::{Clock, from_micros},
     store::{
-        AppendTransaction, ClaimRow, ClaimWrite, CommitError, Head, LeasedTimer, Loaded, LogFilter, LogStore, Needs,
-        PersonKey, ReceiptKey, Snapshot, Writes,
+        AppendTransaction, ClaimRow, ClaimWrite, CommitError, Evidence, Head, LeasedTimer, Loaded, LogFilter, LogStore,
+        Needs, PersonKey, ReceiptKey, Snapshot, Writes,
     },
 };
 
@@ -45,6 +45,9 @@ const NOW_PLUS: (&str, &str) = ("CAST(unixepoch('subsec') * 1000000 AS INTEGER) 
 const SELECT_HEAD: &str =
     "SELECT position, recorded_at, CAST(unixepoch('subsec') * 1000000 AS INTEGER) FROM log_head WHERE shard = ?";
 const SELECT_EVENTS: &str = concat!("SELECT ", event_columns!("recorded_at"), " FROM events");
+/// Nothing: a transaction reads what was there at its first statement.
+const BEFORE_SNAPSHOT: &str = "";
+const SELECT_TIMERS: &str = "SELECT kind, stream_type, stream_id, subject, due_at FROM timers";
 const SELECT_LEASED: &str = "SELECT timer_id, kind, stream_type, stream_id, subject, due_at, attempts FROM timers \
      WHERE lease_token = ? ORDER BY due_at";
 const UPSERT_SNAPSHOT: &str = "INSERT INTO snapshots (stream_type, stream_id, sequence, position, format, state) \

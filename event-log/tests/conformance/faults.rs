@@ -130,7 +130,7 @@ async fn appends_meet_cuts(place: Place, cut: u8) {
         assert_eq!(proxy.cut.load(Ordering::SeqCst), PASS, "the cut was made");
     }
     assert_eq!(log.head().await.unwrap(), expected, "something is in the log twice, or lost");
-    assert_eq!(log.receipts().await.unwrap().len(), 60);
+    assert_eq!(log.evidence().await.unwrap().receipts.len(), 60);
     service.shutdown().await;
 }
 
@@ -156,7 +156,7 @@ async fn receipts_alone_survive_a_commit_without_an_answer(place: Place) {
         assert_eq!(proxy.cut.load(Ordering::SeqCst), PASS, "the cut was made");
         assert!(matches!(log.append(nothing()).await, Err(AppendError::Answered(_))));
     }
-    assert_eq!(log.receipts().await.unwrap().len(), 2);
+    assert_eq!(log.evidence().await.unwrap().receipts.len(), 2);
     service.shutdown().await;
 }
 
@@ -256,7 +256,7 @@ async fn a_killed_writer_goes_on(place: Place) {
     killer.await.unwrap();
     let (fresh, fresh_service) = place.open().await;
     assert_eq!(fresh.head().await.unwrap(), 2 + 8 * 30, "something is in the log twice, or lost");
-    assert_eq!(fresh.receipts().await.unwrap().len(), 8 * 30);
+    assert_eq!(fresh.evidence().await.unwrap().receipts.len(), 8 * 30);
     service.shutdown().await;
     fresh_service.shutdown().await;
 }

@@ -272,7 +272,7 @@ async fn what_was_acknowledged_survives_a_process_that_just_ends(place: Place) {
     assert_eq!(again.head().await.unwrap(), 20);
     assert_eq!(*again.watch().borrow(), 20);
     assert_eq!(read_all(&again).await, acknowledged);
-    assert_eq!(again.receipts().await.unwrap().len(), 20);
+    assert_eq!(again.evidence().await.unwrap().receipts.len(), 20);
     assert_eq!(again.append(append_of(new_stream(), 0, &[happened(1)])).await.unwrap().position, 21);
     service.shutdown().await;
 }

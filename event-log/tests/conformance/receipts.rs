@@ -46,7 +46,7 @@ async fn of_ten_at_once_under_one_key_one_happens_and_nine_are_answered(place: P
         assert_eq!(kept.request_hash, [3; 32]);
     }
     assert_eq!(logs[0].0.head().await.unwrap(), 6);
-    assert_eq!(logs[0].0.receipts().await.unwrap().len(), 3);
+    assert_eq!(logs[0].0.evidence().await.unwrap().receipts.len(), 3);
     for (_, service) in logs {
         service.shutdown().await;
     }
@@ -100,6 +100,6 @@ async fn keys_compare_byte_for_byte_and_belong_to_scope_and_operation(place: Pla
         let kept = log.receipt(scope, operation, key).await.unwrap().unwrap();
         assert_eq!(kept.result, result.as_bytes(), "{scope:?} {operation:?} {key:?}");
     }
-    assert_eq!(log.receipts().await.unwrap().len(), names.len());
+    assert_eq!(log.evidence().await.unwrap().receipts.len(), names.len());
     service.shutdown().await;
 }

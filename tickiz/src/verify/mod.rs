@@ -12,9 +12,11 @@
 //! | P3 | leaf hashes, the head row, recorded times that never go back |
 //! | P4 | each confirmed booking is paid or waived; each payment has a ticket or a refund; the gateway's books say the same |
 //! | P5 | no hold is open more than 5 s after its deadline |
-//! | P6 | the read models equal the fold of the log |
+//! | P6 | the read models, and where `TICKIZ_REDIS_URL` is set the copies in Redis, equal the fold of the log |
 //! | P7 | each booking placed has its receipt, each receipt its domain events |
 //! | P8 | positions and sequences without a gap and in order; where `TICKIZ_KAFKA_BROKERS` is set, the topic says what the log says |
+//! | P10 | whatever the log leaves open (holds, payments, refunds, cancelled shows) has its timer, and each timer its cause |
+//! | P11 | no copy of a show in Redis shows a seat as free that was held before the position that the copy is said to contain |
 //! | P12 | a hold that ended never confirms; fences are the positions of their takings |
 
 mod claims;
@@ -22,6 +24,7 @@ mod fold;
 mod money;
 mod report;
 mod run;
+mod work;
 
 use fold::Walk;
 use report::{Promise, Report};

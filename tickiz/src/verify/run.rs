@@ -7,6 +7,7 @@ use tickiz_domain::{booking::BookingDomainEvent, ids::PaymentId, stored::StoredE
 use tickiz_event_log::{
     EventLog, LogFilter,
     record::{Position, Recorded},
+    store::Evidence,
 };
 use tickiz_projections::{LogSource, compare_with_log};
 
@@ -42,28 +43,26 @@ async fn verify(stores: &Stores) -> anyhow::Result<Report> {
     let log = &stores.log;
     let mut walk = Walk::default();
     let mut placed = Vec::new();
-    // The tables move on while the log is read, so claims and receipts are compared at one position: the walk is repeated
-    // until the head stands still between them, within a bound.
-    let mut claims = Vec::new();
-    let mut receipts = Vec::new();
-    for _ in 0..MAX_CATCH_UPS {
-        read_on(log, &mut walk, &mut placed).await?;
-        claims = log.claims_with_prefix("").await?;
-        receipts = log.receipts().await?;
-        if log.head().await? == walk.report.head {
-            break;
-        }
-    }
-    let head = log.head().await?;
+    // The log goes on while it is read, and so do the tables beside it: they are taken as they were at one position, and the log
+    // is read up to there.
+    let Evidence { head, claims, receipts, timers } = log.evidence().await?;
+    read_up_to(log, head, &mut walk, &mut placed).await?;
     if head != walk.report.head {
         let what = format!("the head row says {head}, the log ends at {}", walk.report.head);
         walk.report.find(Promise::P3, walk.report.head, "log_head", what);
+    }
+    let beyond = log.query(&LogFilter { after: head, ..LogFilter::default() }, 1).await?;
+    if let Some(first) = beyond.first()
+        && first.position > log.head().await?
+    {
+        walk.report.find(Promise::P3, first.position, "log_head", format!("the log goes on behind its head {head}"));
     }
     compare_claims(&mut walk, &claims);
     compare_receipts(&mut walk, &receipts, &placed);
     walk.check_conservation();
     walk.check_money();
     walk.check_holds(log.now());
+    walk.check_work(&timers);
     let ledger = provider::ledger(stores.sandbox.clone()).await?;
     let ledger: Vec<LedgerPayment> = ledger.iter().filter_map(listed).collect();
     walk.check_ledger(&ledger, log.now());
@@ -81,20 +80,18 @@ async fn compare_topic(config: &Config, stores: &Stores, mut report: Report) -> 
     Ok(report)
 }
 
-/// How often the walk goes on after what was appended meanwhile. On a busy system the last look is compared as it is.
-const MAX_CATCH_UPS: usize = 50;
-
-async fn read_on(log: &EventLog, walk: &mut Walk, placed: &mut Vec<Position>) -> anyhow::Result<()> {
+async fn read_up_to(log: &EventLog, head: Position, walk: &mut Walk, placed: &mut Vec<Position>) -> anyhow::Result<()> {
     loop {
         // By the auditors' query, which takes what is there: a gap is to be found, not to end the reading.
         let filter = LogFilter { after: walk.report.head, ..LogFilter::default() };
         let page = log.query(&filter, PAGE).await?;
-        if page.is_empty() {
-            return Ok(());
-        }
-        for recorded in &page {
+        let Some(last) = page.last().map(|last| last.position) else { return Ok(()) };
+        for recorded in page.iter().take_while(|recorded| recorded.position <= head) {
             walk.take(recorded);
             note_placed(recorded, placed);
+        }
+        if last >= head {
+            return Ok(());
         }
     }
 }
