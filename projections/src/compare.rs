@@ -52,6 +52,16 @@ pub enum CompareError {
     /// The log failed or has a gap.
     #[error(transparent)]
     Log(#[from] StreamError),
+    /// A projection is said to contain what the log does not have.
+    #[error("the checkpoint of {projection} is {checkpoint}, the log ends at {head}")]
+    Ahead {
+        /// Which projection.
+        projection: Projection,
+        /// Its checkpoint.
+        checkpoint: Position,
+        /// The last domain event that there is.
+        head: Position,
+    },
 }
 
 /// Every row that the log gives, up to a position.
@@ -63,6 +73,8 @@ pub struct Folded {
     pub seats: BTreeMap<(EventId, u32), (SeatRecord, Position)>,
     /// The bookings.
     pub bookings: BTreeMap<BookingId, BookingView>,
+    /// Up to where the log is folded.
+    pub position: Position,
     /// What stands still, in each projection, with the position from which on.
     pub stuck: BTreeMap<(Projection, Uuid), Position>,
 }
@@ -73,23 +85,32 @@ impl Folded {
     /// # Errors
     /// When the log fails or has a gap.
     pub async fn up_to(log: &Arc<dyn LogSource>, head: Position) -> Result<Self, StreamError> {
-        let plans = PlanSource::new(log.clone());
         let mut folded = Self::default();
-        let mut position = 0;
-        while position < head {
-            let batch = log.read(position, READ_BATCH).await?;
+        folded.go_on(log, head).await?;
+        Ok(folded)
+    }
+
+    /// Goes on folding, up to another position.
+    ///
+    /// # Errors
+    /// When the log fails or has a gap.
+    pub async fn go_on(&mut self, log: &Arc<dyn LogSource>, head: Position) -> Result<(), StreamError> {
+        let plans = PlanSource::new(log.clone());
+        while self.position < head {
+            let batch = log.read(self.position, READ_BATCH).await?;
             for recorded in batch.iter().take_while(|recorded| recorded.position <= head) {
-                if recorded.position != position + 1 {
-                    return Err(StreamError::GapInLog { wanted: position + 1, found: Some(recorded.position) });
+                let wanted = self.position + 1;
+                if recorded.position != wanted {
+                    return Err(StreamError::GapInLog { wanted, found: Some(recorded.position) });
                 }
-                position = recorded.position;
-                folded.take(recorded, &plans).await?;
+                self.position = wanted;
+                self.take(recorded, &plans).await?;
             }
             if batch.is_empty() {
-                return Err(StreamError::GapInLog { wanted: position + 1, found: None });
+                return Err(StreamError::GapInLog { wanted: self.position + 1, found: None });
             }
         }
-        Ok(folded)
+        Ok(())
     }
 
     async fn take(&mut self, recorded: &Arc<Recorded>, plans: &PlanSource) -> Result<(), StreamError> {
@@ -154,7 +175,12 @@ pub async fn compare_with_log(log: &Arc<dyn LogSource>, store: &ReadStore) -> Re
     for projection in Projection::ALL {
         let mut scan = store.scan(projection).await?;
         let checkpoint = scan.checkpoint().await?;
-        let folded = Folded::up_to(log, checkpoint).await?;
+        let folded = match Folded::up_to(log, checkpoint).await {
+            Err(StreamError::GapInLog { wanted, found: None }) => {
+                return Err(CompareError::Ahead { projection, checkpoint, head: wanted - 1 });
+            }
+            folded => folded?,
+        };
         let mut found = Found { projection, differences: &mut differences };
         found.compare_set_aside(&mut scan, &folded).await?;
         match projection {
@@ -296,7 +322,9 @@ impl Found<'_> {
     }
 }
 
-fn describe_show(wanted: &ShowRecord, row: &ShowRecord) -> String {
+/// In what a show differs from the fold.
+#[must_use]
+pub fn describe_show(wanted: &ShowRecord, row: &ShowRecord) -> String {
     if wanted.show != row.show {
         return "the show differs from the fold".to_owned();
     }

@@ -13,9 +13,10 @@
 //!
 //! * [`connection`]: one connection for all, bounded in time, and left alone for a moment after it failed.
 //! * [`holds`]: the store of holds. `mirror`: what the projector writes of shows. `cache`: what readers read, of shows and lists.
-//!   [`signals`]: the signals' reader. Each keeps its Lua scripts beside it.
+//!   [`signals`]: the signals' reader. [`compare`]: what stands there, to be compared with the log. Each keeps its Lua scripts beside it.
 
 pub mod cache;
+pub mod compare;
 pub mod connection;
 pub mod holds;
 pub mod mirror;

@@ -48,9 +48,14 @@ pub(crate) fn chain(redis: &Redis, version: i32) -> String {
     redis.key(&format!("events:{version}"))
 }
 
+/// What the keys of shows' copies begin with.
+pub(crate) fn copy_prefix(redis: &Redis, version: i32) -> String {
+    redis.key(&format!("events:{version}:show:"))
+}
+
 /// The key of a show's copy.
 pub(crate) fn copy(redis: &Redis, version: i32, show: EventId) -> String {
-    redis.key(&format!("events:{version}:show:{show}"))
+    format!("{}{show}", copy_prefix(redis, version))
 }
 
 /// The fields of what is left of a show, which change with every booking.

@@ -20,6 +20,8 @@
 //! | P12 | a hold that ended never confirms; fences are the positions of their takings |
 
 mod claims;
+#[cfg(feature = "distributed")]
+mod copies;
 mod fold;
 mod money;
 mod report;

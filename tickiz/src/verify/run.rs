@@ -9,7 +9,7 @@ use tickiz_event_log::{
     record::{Position, Recorded},
     store::Evidence,
 };
-use tickiz_projections::{LogSource, compare_with_log};
+use tickiz_projections::{LogSource, compare::CompareError, compare_with_log};
 
 use super::{Promise, Report, Walk, claims::Expected, money::LedgerPayment};
 use crate::{
@@ -26,9 +26,12 @@ const PAGE: usize = 2000;
 /// When something cannot be opened or read, so that nothing can be said.
 pub async fn run(config: &Config, json: bool) -> anyhow::Result<ExitCode> {
     let stores = stores::open_to_read(config).await?;
+    stores.reads.load_versions().await?;
     let report = verify(&stores).await?;
     #[cfg(feature = "distributed")]
-    let report = compare_topic(config, &stores, report).await?;
+    let mut report = compare_topic(config, &stores, report).await?;
+    #[cfg(feature = "distributed")]
+    super::copies::compare(&stores, &mut report).await?;
     let text = if json { serde_json::to_string_pretty(&report)? + "\n" } else { report.to_string() };
     // A reader that goes away (`| head`) takes nothing from the exit code.
     let _ = std::io::stdout().write_all(text.as_bytes());
@@ -194,6 +197,10 @@ async fn compare_read_models(walk: &mut Walk, stores: &Stores) -> anyhow::Result
             }
         }
         // A log with a gap or a domain event that cannot be read is found above; then nothing can be compared with it.
+        Err(CompareError::Ahead { projection, checkpoint, head }) => {
+            let what = format!("its checkpoint is {checkpoint}, the log ends at {head}");
+            walk.report.find(Promise::P6, checkpoint, projection, what);
+        }
         Err(error) => walk.report.notes.push(format!("the read models were not compared: {error}")),
     }
     Ok(())
