@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, net::TcpListener, path::PathBuf};
 
+use serde_json::Value;
+
 use super::{Database, Start, Tickiz, command};
 
 /// What runs: role and which of the two.
@@ -22,9 +24,9 @@ pub const PROCESSES: [(&str, usize); 10] = [
 pub struct House {
     pub database: Database,
     pub folder: tempfile::TempDir,
-    brokers: String,
+    pub brokers: String,
     redis: String,
-    topic: String,
+    pub topic: String,
     extra: Vec<(String, String)>,
     /// A port each, the same for as long as it runs.
     ports: Vec<u16>,
@@ -113,29 +115,55 @@ impl House {
         self.running.remove(&(role, number)).expect("it runs").kill().await;
     }
 
-    /// Stops everything in order, and has the promises checked.
     /// Redis forgets everything.
     pub async fn flush_redis(&self) {
-        use tokio::io::{AsyncReadExt, AsyncWriteExt};
-        let address = self.redis.trim_start_matches("redis://").trim_end_matches('/');
-        let mut stream = tokio::net::TcpStream::connect(address).await.expect("Redis accepts");
-        stream.write_all(b"FLUSHALL\r\n").await.expect("Redis reads");
-        let mut answer = [0; 5];
-        stream.read_exact(&mut answer).await.expect("Redis answers");
-        assert_eq!(&answer, b"+OK\r\n");
+        self.redis(&["FLUSHALL"]).await;
     }
 
-    pub async fn close(mut self) -> tempfile::TempDir {
+    /// Stops every process, in order.
+    pub async fn stop(&mut self) {
         while let Some((process, running)) = self.running.pop_first() {
             assert!(running.stop().await.success(), "{process:?} drains and ends well");
         }
+    }
+
+    /// `tickiz verify` over all of it, with this topic: its exit code and report.
+    pub async fn verify(&self, topic: &str) -> (i32, Value) {
         let mut verify = command();
-        verify.arg("verify").env("TICKIZ_MYSQL_URL", &self.database.url).env("TICKIZ_DATA_DIR", self.folder.path());
-        verify.env("TICKIZ_KAFKA_BROKERS", &self.brokers).env("TICKIZ_KAFKA_TOPIC", &self.topic);
-        verify.env("TICKIZ_REDIS_URL", &self.redis);
+        verify.args(["verify", "--json"]).env("TICKIZ_MYSQL_URL", &self.database.url);
+        verify.env("TICKIZ_DATA_DIR", self.folder.path()).env("TICKIZ_REDIS_URL", &self.redis);
+        verify.env("TICKIZ_KAFKA_BROKERS", &self.brokers).env("TICKIZ_KAFKA_TOPIC", topic);
         let output = verify.output().await.expect("verify runs");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+        let report = serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|_| panic!("verify prints JSON, not {}", String::from_utf8_lossy(&output.stderr)));
+        (output.status.code().expect("verify ends by itself"), report)
+    }
+
+    /// Stops everything, and has the promises checked.
+    pub async fn close(mut self) -> tempfile::TempDir {
+        self.stop().await;
+        let (exit, report) = self.verify(&self.topic).await;
+        assert_eq!(exit, 0, "{report:#}");
         self.database.drop_it().await;
         self.folder
+    }
+
+    /// One command to Redis; its answer as it comes over the wire.
+    pub async fn redis(&self, words: &[&str]) -> String {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let address = self.redis.trim_start_matches("redis://").trim_end_matches('/');
+        let mut stream = tokio::net::TcpStream::connect(address).await.expect("Redis accepts");
+        let mut command = format!("*{}\r\n", words.len());
+        for word in words {
+            command += &format!("${}\r\n{word}\r\n", word.len());
+        }
+        // With a QUIT behind it, everything that comes is the answer.
+        command += "*1\r\n$4\r\nQUIT\r\n";
+        stream.write_all(command.as_bytes()).await.expect("Redis reads");
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.expect("Redis answers");
+        let answer = String::from_utf8(answer).expect("what we keep is text");
+        assert!(!answer.starts_with('-'), "{words:?}: {answer}");
+        answer.strip_suffix("+OK\r\n").unwrap_or(&answer).to_owned()
     }
 }
