@@ -75,6 +75,7 @@ pub fn run(interrupts: &Interrupts) -> Result<()> {
         ("TICKIZ_DATA_DIR", state::data().display().to_string()),
         ("TICKIZ_MYSQL_URL", state.mysql_url.clone()),
         ("TICKIZ_KAFKA_BROKERS", state.kafka_brokers.clone()),
+        ("TICKIZ_REDIS_URL", state.redis_url.clone()),
         ("TICKIZ_ORGANIZER_TOKEN", state.organizer_token.clone()),
         ("TICKIZ_AUDITOR_TOKEN", state.auditor_token.clone()),
         ("TICKIZ_SANDBOX_PAYMENTS", "true".to_owned()),
