@@ -4,9 +4,11 @@
 //!
 //! * [`log`]: appending to the event log on MySQL, against raw INSERTs, mysql-es and a counter in a row.
 //! * [`start`]: how soon the embedded default is ready on an existing store, and what it rests at.
+//! * [`api`]: reads, holds, purchases and live seats through the API, against the sum of their parts.
 //! * [`server`]: the MySQL that is measured on: settings, databases of our own.
 //! * [`drive`]: many workers for a fixed time; [`stats`]: medians and spreads; [`show`]: the bookings that are appended.
 
+mod api;
 mod drive;
 mod log;
 mod server;
@@ -35,6 +37,11 @@ enum Bench {
     Log(log::LogArgs),
     /// The embedded default's start and rest.
     Start(start::StartArgs),
+    /// The API over MySQL and Redis, against the sum of its parts.
+    Api(api::ApiArgs),
+    /// What the API is measured against: answers and broadcasts without any of ours. Started by `api` itself.
+    #[command(hide = true)]
+    Plain,
 }
 
 fn main() -> Result<()> {
@@ -50,6 +57,8 @@ fn main() -> Result<()> {
         match &cli.name {
             Bench::Log(args) => log::run(args).await,
             Bench::Start(args) => start::run(args).await,
+            Bench::Api(args) => api::run(args).await,
+            Bench::Plain => api::plain::serve().await,
         }
     })
 }

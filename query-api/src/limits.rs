@@ -18,7 +18,7 @@ macro_rules! limits {
 
 limits! {
     /// Connections at once; one more is answered 503 and closed. An idle one costs some 20 kB.
-    MAX_CONNECTIONS: usize = 10_000, "10,000", "HTTP";
+    MAX_CONNECTIONS: usize = 12_000, "12,000", "HTTP";
     /// How long a connection may be silent, and how long the head of a request may take. Cuts who sends a byte now and then.
     HEAD_TIMEOUT: Duration = Duration::from_secs(8), "8 s", "HTTP";
     /// How long a body may take beyond what its size explains at `MIN_BODY_RATE`.

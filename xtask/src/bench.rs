@@ -16,6 +16,8 @@ use crate::servers::{Fleet, Kind, SQL_SETTINGS};
 const PACKAGE: &str = "tickiz-bench";
 /// Names a MySQL of the user's own, and tells the measurements where it is.
 const MYSQL_VARIABLE: &str = "TICKIZ_BENCH_MYSQL_URL";
+/// Tells the measurements where Redis is.
+const REDIS_VARIABLE: &str = "TICKIZ_BENCH_REDIS_URL";
 
 /// Options of `cargo xtask bench`.
 #[derive(Args)]
@@ -35,6 +37,8 @@ enum Bench {
     Log,
     /// How soon the embedded default is ready on an existing store, and what it rests at.
     Start,
+    /// Reads, holds, purchases and live seats through the API, against the sum of their parts.
+    Api,
 }
 
 impl Bench {
@@ -42,6 +46,7 @@ impl Bench {
         match self {
             Self::Log => "log",
             Self::Start => "start",
+            Self::Api => "api",
         }
     }
 
@@ -49,6 +54,7 @@ impl Bench {
         match self {
             Self::Log => &[Kind::Mysql],
             Self::Start => &[],
+            Self::Api => &[Kind::Mysql, Kind::Redis],
         }
     }
 
@@ -56,7 +62,7 @@ impl Bench {
     fn packages(self) -> &'static [&'static str] {
         match self {
             Self::Log => &[PACKAGE],
-            Self::Start => &[PACKAGE, "tickiz"],
+            Self::Start | Self::Api => &[PACKAGE, "tickiz"],
         }
     }
 }
@@ -67,6 +73,9 @@ pub fn run(args: &BenchArgs, interrupts: &Interrupts) -> Result<ExitCode> {
     build.args(["build", "--release", "--locked"]);
     for package in args.name.packages() {
         build.args(["-p", package]);
+    }
+    if matches!(args.name, Bench::Api) {
+        build.args(["--features", "tickiz/distributed"]);
     }
     let status = process::run(&mut build, interrupts, OnInterrupt::Stop)?;
     if !status.success() {
@@ -86,6 +95,9 @@ pub fn run(args: &BenchArgs, interrupts: &Interrupts) -> Result<ExitCode> {
         eprintln!("xtask: with {}", SQL_SETTINGS.join(" "));
         if let Some(url) = fleet.address_of(Kind::Mysql) {
             measure.env(MYSQL_VARIABLE, url);
+        }
+        if let Some(url) = fleet.address_of(Kind::Redis) {
+            measure.env(REDIS_VARIABLE, url);
         }
         Some(fleet)
     };

@@ -11,7 +11,7 @@
 
 mod appends;
 mod mysql_es;
-mod raw;
+pub mod raw;
 mod report;
 
 use std::{collections::BTreeMap, time::Duration};

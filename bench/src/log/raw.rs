@@ -210,6 +210,99 @@ pub async fn transactions(database: &Database, timing: Timing) -> Result<Measure
     Ok(measured)
 }
 
+/// Bookings' rows, many bookings a transaction and one statement a table: as directly as a batch can be written.
+struct Batcher {
+    connection: MySqlConnection,
+    show: Show,
+    template: Template,
+    statements: [Arc<str>; 4],
+}
+
+/// Bookings in one transaction of [`batches`].
+const BATCH_BOOKINGS: usize = 100;
+/// Claims of a booking of one seat.
+const CLAIMS: usize = 3;
+
+impl Worker for Batcher {
+    async fn work(&mut self) -> Result<u64> {
+        let template = &self.template;
+        let first = template.position.fetch_add(i64::try_from(BATCH_BOOKINGS)?, Ordering::Relaxed);
+        let bookings: Vec<_> = (first..)
+            .take(BATCH_BOOKINGS)
+            .map(|position| {
+                let booking = Uuid::new_v4();
+                let placed = self.show.placed(Taking::Seat);
+                let receipt = self.show.receipt(&placed, booking);
+                (position, booking, booking.as_hyphenated().to_string(), BookingDomainEvent::from(placed), receipt)
+            })
+            .collect();
+        let [mut events, mut claims, mut timers, mut receipts] =
+            self.statements.clone().map(|text| sqlx::query(AssertSqlSafe(text)));
+        let metadata = metadata_json(&self.show.metadata());
+        for (position, booking, stream_id, event, receipt) in bookings {
+            events = events
+                .bind(position)
+                .bind(template.organizer_id.as_str())
+                .bind(stream_id.clone())
+                .bind(event.payload())
+                .bind(metadata.clone())
+                .bind(template.leaf_hash.as_slice())
+                .bind(template.show_id.as_str());
+            for change in event.claims(booking) {
+                let (holder, limit) = match &change {
+                    ClaimChange::Take { holder, .. } => (Some(holder.to_string()), 1),
+                    ClaimChange::Use { limit, .. } => (None, limit.unwrap_or(0)),
+                    _ => (None, 0),
+                };
+                claims =
+                    claims.bind(change.resource().to_string().into_bytes()).bind(holder).bind(limit).bind(position);
+            }
+            for timer in event.timers(booking, Utc::now()) {
+                timers = timers.bind(Uuid::new_v4()).bind(stream_id.clone()).bind(timer.subject).bind(timer.due_at);
+            }
+            receipts = receipts
+                .bind(receipt.scope.into_bytes())
+                .bind(receipt.operation)
+                .bind(receipt.key.into_bytes())
+                .bind(receipt.request_hash.to_vec())
+                .bind(position)
+                .bind(position)
+                .bind(receipt.result);
+        }
+        let connection = &mut self.connection;
+        sqlx::raw_sql("BEGIN").execute(&mut *connection).await?;
+        for statement in [events, claims, timers, receipts] {
+            statement.execute(&mut *connection).await?;
+        }
+        sqlx::query(UPDATE_HEAD).bind(first).execute(&mut *connection).await?;
+        sqlx::raw_sql("COMMIT").execute(&mut *connection).await?;
+        Ok(u64::try_from(BATCH_BOOKINGS)?)
+    }
+}
+
+/// Bookings a second whose rows one connection writes in batches.
+pub async fn batches(database: &Database, timing: Timing) -> Result<Measured> {
+    for statement in CREATE_ALL {
+        database.execute(statement).await?;
+    }
+    let show = Show::new()?;
+    let template = Template::new(&show);
+    let many = |insert: &str, one: &str, rows: usize| -> Arc<str> {
+        let head = insert.split(" VALUES ").next().unwrap_or(insert);
+        format!("{head} VALUES {}", values(one, rows)).into()
+    };
+    let statements = [
+        many(INSERT_EVENTS, EVENT_VALUES, BATCH_BOOKINGS),
+        many(INSERT_CLAIMS, CLAIM_VALUES, BATCH_BOOKINGS * CLAIMS),
+        many(INSERT_TIMER, "(?, 'hold-ends', 'Booking', ?, ?, ?, 0)", BATCH_BOOKINGS),
+        many(INSERT_RECEIPT, "(?, ?, ?, ?, ?, ?, ?)", BATCH_BOOKINGS),
+    ];
+    let worker = Batcher { connection: database.connect().await?, show, template, statements };
+    let measured = drive(vec![worker], timing).await?;
+    ensure_equal("events", database.number("SELECT COUNT(*) FROM events").await?, measured.acknowledged)?;
+    Ok(measured)
+}
+
 /// One buyer of a counter that stands in a row.
 struct Buyer(MySqlConnection);
 
