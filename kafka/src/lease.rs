@@ -13,6 +13,16 @@ use tickiz_event_log::record::StoreError;
 const SILENCE_SECONDS: u32 = 5;
 /// How often the holder says that it is there.
 pub const KEEP_ALIVE: Duration = Duration::from_secs(1);
+/// How long the server may take to answer. With [`KEEP_ALIVE`] well under [`SILENCE_SECONDS`], so that a holder that gives up does
+/// so before another may take over.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What the server answers in time.
+async fn within<T>(answer: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    let late = |_| StoreError(format!("the server of the lease does not answer within {PATIENCE:?}").into());
+    tokio::time::timeout(PATIENCE, answer).await.map_err(late)?
+}
+
 /// A lock held by this process.
 pub struct Lease {
     connection: MySqlConnection,
@@ -24,6 +34,10 @@ impl Lease {
     /// # Errors
     /// When the server fails.
     pub async fn acquire(url: &str, name: &str) -> Result<Option<Self>, StoreError> {
+        within(Self::ask(url, name)).await
+    }
+
+    async fn ask(url: &str, name: &str) -> Result<Option<Self>, StoreError> {
         let mut connection = MySqlConnection::connect(url).await?;
         sqlx::query("SET SESSION wait_timeout = ?").bind(SILENCE_SECONDS).execute(&mut connection).await?;
         // Lock names are of the server, not of the database, and have 64 characters.
@@ -40,12 +54,12 @@ impl Lease {
     /// # Errors
     /// When the connection is gone, and the lock with it.
     pub async fn keep(&mut self) -> Result<(), StoreError> {
-        Ok(self.connection.ping().await?)
+        within(async { Ok(self.connection.ping().await?) }).await
     }
 
     /// Gives the lock back.
     pub async fn release(self) {
         // Whatever becomes of the goodbye, the server ends the lock with the connection.
-        let _ = self.connection.close().await;
+        let _ = within(async { Ok(self.connection.close().await?) }).await;
     }
 }

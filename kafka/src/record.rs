@@ -29,7 +29,7 @@ pub const HEADERS: [(&str, &str, bool); 12] = [
 /// Why a record is not one of ours.
 #[derive(Debug, thiserror::Error)]
 #[error("a record of the topic cannot be read: {0}")]
-pub struct NotOurs(String);
+pub struct NotOurs(pub(crate) String);
 
 /// The record's key: the show's id where there is one, else the stream's. For outsiders; the partition is the shard.
 #[must_use]

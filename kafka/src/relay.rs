@@ -39,6 +39,10 @@ const PATIENCE_MS: &str = "10000";
 const PAUSE: Duration = Duration::from_millis(500);
 /// Between two tries to hand a record to a producer whose buffer is full.
 const BUFFER_FULL: Duration = Duration::from_millis(5);
+/// Payload bytes in one transaction: what a slow broker takes well within its patience.
+const MAX_BATCH_BYTES: usize = 4 << 20;
+/// How long it is waited where the log was said to have more and has not.
+const NOT_THERE_YET: Duration = Duration::from_millis(20);
 /// How many offsets before the end the last committed record is looked for first; markers of transactions have offsets too.
 const FIRST_LOOK_BACK: i64 = 64;
 
@@ -168,6 +172,12 @@ pub async fn last_committed(topic: &Topic) -> Result<Position, KafkaError> {
                 return Ok(last);
             }
             if from == low {
+                if high > 0 && low == high {
+                    tracing::warn!(
+                        topic = topic.name,
+                        "the topic has forgotten everything; it is filled from the beginning"
+                    );
+                }
                 return Ok(0);
             }
             look_back = look_back.saturating_mul(16);
@@ -190,6 +200,18 @@ fn last_of(consumer: &BaseConsumer<ToTheEnd>) -> Result<Option<Position>, KafkaE
             None => return Err(KafkaError("the end of the topic is not reached".to_owned())),
         }
     }
+}
+
+/// As much of a batch as one transaction carries, at least one.
+fn cut(mut batch: Vec<Arc<Recorded>>) -> Vec<Arc<Recorded>> {
+    let mut bytes = 0;
+    let fits = batch.iter().take_while(|recorded| {
+        bytes += recorded.payload.len();
+        bytes <= MAX_BATCH_BYTES
+    });
+    let fits = fits.count().max(1);
+    batch.truncate(fits);
+    batch
 }
 
 /// The relay of one log.
@@ -221,7 +243,12 @@ impl Relay {
     pub async fn run(self, stop: CancellationToken) -> Result<(), RelayError> {
         let mut standing_by = false;
         while !stop.is_cancelled() {
-            match Lease::acquire(&self.mysql_url, &format!("tickiz-relay-{SHARD}")).await {
+            let name = format!("tickiz-relay-{SHARD}");
+            let acquired = tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                acquired = Lease::acquire(&self.mysql_url, &name) => acquired,
+            };
+            match acquired {
                 Ok(Some(mut lease)) => {
                     standing_by = false;
                     let ended = self.lead(&mut lease, &stop).await;
@@ -273,9 +300,24 @@ impl Relay {
             if stop.is_cancelled() {
                 return Ok(());
             }
-            let batch = self.log.read(last, BATCH).await?;
-            let Some(end) = batch.last().map(|last| last.position) else { continue };
-            publisher.publish(batch).await?;
+            let batch = cut(self.log.read(last, BATCH).await?);
+            let Some(end) = batch.last().map(|last| last.position) else {
+                // Told of a position that cannot be read yet.
+                let _ = tokio::time::timeout(NOT_THERE_YET, stop.cancelled()).await;
+                continue;
+            };
+            let publishing = publisher.publish(batch);
+            tokio::pin!(publishing);
+            loop {
+                tokio::select! {
+                    biased;
+                    published = &mut publishing => break published?,
+                    () = tokio::time::sleep(KEEP_ALIVE) => {
+                        lease.keep().await?;
+                        kept = Instant::now();
+                    }
+                }
+            }
             last = end;
             self.reached.send_replace(last);
         }

@@ -7,7 +7,10 @@
 //! While the topic is silent a reader looks into the log now and then. So a broker that is away, a topic that was deleted or a
 //! relay that does not run makes it later, not deaf.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use async_trait::async_trait;
 use futures::FutureExt;
@@ -15,10 +18,17 @@ use rdkafka::{
     Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer, StreamConsumer},
 };
-use tickiz_event_log::record::{Position, Recorded, SHARD, StoreError};
+use tickiz_event_log::{
+    leaf_hash,
+    record::{Position, Recorded, SHARD, StoreError},
+};
 use tickiz_projections::stream::{DomainEventReader, DomainEventStream, LogSource};
 
-use crate::{KafkaError, blocking, record::recorded, topic::Topic};
+use crate::{
+    KafkaError, blocking,
+    record::{NotOurs, position, recorded},
+    topic::Topic,
+};
 
 /// How long a topic is silent before the log is looked at.
 pub const SILENCE: Duration = Duration::from_millis(500);
@@ -97,8 +107,20 @@ impl DomainEventStream for KafkaStream {
             .add_partition_offset(&self.topic.name, SHARD, place)
             .and_then(|()| consumer.assign(&assignment))
             .map_err(|error| failed(error.into()))?;
-        Ok(Box::new(KafkaReader { consumer, log: self.log.clone(), cursor: after }))
+        let fresh_at = Instant::now();
+        Ok(Box::new(KafkaReader { consumer, log: self.log.clone(), cursor: after, fresh_at }))
     }
+}
+
+/// The same record, if it is as the log wrote it.
+fn ours(event: Recorded) -> Result<Recorded, NotOurs> {
+    if event.shard != SHARD {
+        return Err(NotOurs(format!("it is of shard {}", event.shard)));
+    }
+    if leaf_hash(&event) != event.leaf_hash {
+        return Err(NotOurs(format!("position {} is not what its hash says", event.position)));
+    }
+    Ok(event)
 }
 
 struct KafkaReader {
@@ -106,13 +128,19 @@ struct KafkaReader {
     log: Arc<dyn LogSource>,
     /// The last position handed out.
     cursor: Position,
+    /// When something was handed out last, or the log looked at.
+    fresh_at: Instant,
 }
 
 impl KafkaReader {
     /// A domain event that was not handed out before. What is not ours is passed over: a gap is filled from the log.
     fn fresh(&self, message: &rdkafka::message::BorrowedMessage<'_>) -> Option<Arc<Recorded>> {
-        match recorded(message) {
-            Ok(event) => (event.position > self.cursor).then(|| Arc::new(event)),
+        // What was handed out before is not worth reading whole.
+        if position(message).is_ok_and(|position| position <= self.cursor) {
+            return None;
+        }
+        match recorded(message).and_then(ours) {
+            Ok(event) => Some(Arc::new(event)),
             Err(error) => {
                 tracing::warn!(%error, "a record of the topic is passed over");
                 None
@@ -129,11 +157,16 @@ impl DomainEventReader for KafkaReader {
             match tokio::time::timeout(SILENCE, self.consumer.recv()).await {
                 Ok(Ok(message)) => {
                     batch.extend(self.fresh(&message));
-                    // What is there already comes along; nothing is waited for, so that dropping this future loses nothing.
-                    while batch.len() < limit
-                        && let Some(Ok(message)) = self.consumer.recv().now_or_never()
-                    {
+                    // What is there already comes along; nothing is waited for, so that dropping this future loses nothing. Bounded by
+                    // what is read, not by what is fresh: a topic may hold much that was handed out long ago.
+                    for _ in 1..limit {
+                        let Some(Ok(message)) = self.consumer.recv().now_or_never() else { break };
                         batch.extend(self.fresh(&message));
+                    }
+                    // A relay that begins anew keeps the topic busy with what everybody has.
+                    if batch.is_empty() && self.fresh_at.elapsed() >= SILENCE {
+                        batch = self.log.read(self.cursor, limit).await?;
+                        self.fresh_at = Instant::now();
                     }
                 }
                 Ok(Err(error)) => {
@@ -145,6 +178,7 @@ impl DomainEventReader for KafkaReader {
             }
             if let Some(last) = batch.iter().map(|event| event.position).max() {
                 self.cursor = self.cursor.max(last);
+                self.fresh_at = Instant::now();
                 return Ok(batch);
             }
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rdkafka::{
     ClientConfig, ClientContext,
-    admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
+    admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication},
     client::DefaultClientContext,
     consumer::ConsumerContext,
     error::KafkaError as ClientError,
@@ -69,16 +69,48 @@ impl Topic {
         let topic = NewTopic::new(&self.name, PARTITIONS, TopicReplication::Fixed(BROKERS_DEFAULT))
             // The time of a record is when its domain event was recorded: readers find their place by it.
             .set("message.timestamp.type", "CreateTime")
+            // Whoever comes later wants the whole history: nothing is ever too old, too much, or a duplicate of its key.
+            .set("retention.ms", "-1")
+            .set("retention.bytes", "-1")
+            .set("cleanup.policy", "delete")
             .set("max.message.bytes", MAX_RECORD_BYTES)
             .set("compression.type", "producer");
         let options = AdminOptions::new().request_timeout(Some(PATIENCE));
         for made in admin.create_topics([&topic], &options).await? {
             match made {
-                Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+                Ok(_) => {}
+                Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => self.look_at_retention(&admin, &options).await,
                 Err((name, code)) => return Err(KafkaError(format!("the topic {name} cannot be made: {code}"))),
             }
         }
         Ok(())
+    }
+}
+
+/// Settings of a topic that would lose history, with what they have to be.
+const KEEPS_EVERYTHING: [(&str, &str); 3] =
+    [("retention.ms", "-1"), ("retention.bytes", "-1"), ("cleanup.policy", "delete")];
+
+impl Topic {
+    /// Says so where somebody else made the topic, and it forgets. It is right all the same: what it forgot comes from the log.
+    async fn look_at_retention(&self, admin: &AdminClient<DefaultClientContext>, options: &AdminOptions) {
+        let topic = ResourceSpecifier::Topic(&self.name);
+        let Ok(found) = admin.describe_configs([&topic], options).await else { return };
+        for config in found.into_iter().flatten() {
+            let settings = config.entry_map();
+            for (name, wanted) in KEEPS_EVERYTHING {
+                let value = settings.get(name).and_then(|entry| entry.value.as_deref());
+                if value.is_some_and(|value| value != wanted) {
+                    tracing::warn!(
+                        topic = self.name,
+                        setting = name,
+                        value,
+                        wanted,
+                        "the topic does not keep everything"
+                    );
+                }
+            }
+        }
     }
 }
 

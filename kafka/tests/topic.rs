@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use rdkafka::{
     Offset, TopicPartitionList,
-    admin::{AdminClient, AdminOptions},
+    admin::{AdminClient, AdminOptions, ResourceSpecifier},
     client::DefaultClientContext,
     consumer::{BaseConsumer, Consumer},
     error::KafkaError as ClientError,
@@ -327,4 +327,67 @@ async fn a_topic_that_is_lost_costs_time_and_nothing_else() {
     relay.await.expect("it ends");
     house.check_topic().await;
     assert_eq!(read_to(&house, 0, 150).await, (1..=150).collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_that_is_busy_with_what_everybody_has_keeps_nobody_from_the_log() {
+    let Some(house) = House::new().await else { return };
+    house.append(50).await;
+    house.topic.ensure().await.expect("the topic");
+    let all = house.log.read(0, 50).await.expect("it reads");
+    let publisher = Publisher::open(&house.topic).await.expect("a broker");
+    publisher.publish(all.clone()).await.expect("it is written");
+    let stop = CancellationToken::new();
+    // The same again and again, as a relay does that fills the topic anew.
+    let busy = tokio::spawn({
+        let stop = stop.clone();
+        async move {
+            while !stop.is_cancelled() {
+                publisher.publish(all.clone()).await.expect("it is written");
+            }
+        }
+    });
+    let (read, ()) = tokio::join!(read_to(&house, 50, 60), async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        // Nobody relays these.
+        house.append(10).await;
+    });
+    assert_eq!(read, (51..=60).collect::<Vec<_>>());
+    stop.cancel();
+    busy.await.expect("it ends");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_is_not_as_the_log_wrote_it_is_read_from_the_log() {
+    let Some(house) = House::new().await else { return };
+    house.append(20).await;
+    house.topic.ensure().await.expect("the topic");
+    let all = house.log.read(0, 20).await.expect("it reads");
+    let mut wrong = all.clone();
+    wrong[4] = Arc::new(Recorded { payload: b"{}".as_slice().into(), ..(*all[4]).clone() });
+    wrong[7] = Arc::new(Recorded { sequence: 99, ..(*all[7]).clone() });
+    let publisher = Publisher::open(&house.topic).await.expect("a broker");
+    publisher.publish(wrong).await.expect("it is written");
+    let stream = KafkaStream::new(house.topic.clone(), Arc::new(house.log.clone()));
+    let mut events = Ordered::open(&stream, Arc::new(house.log.clone()), 0).await.expect("it opens");
+    let mut read = Vec::new();
+    while read.len() < 20 {
+        read.extend(events.next_batch(500).await.expect("it reads"));
+    }
+    assert_eq!(read, all);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_topic_forgets_nothing() {
+    let Some(house) = House::new().await else { return };
+    house.topic.ensure().await.expect("the topic");
+    house.topic.ensure().await.expect("again");
+    let admin: AdminClient<DefaultClientContext> = house.topic.client().create().expect("a client");
+    let topic = ResourceSpecifier::Topic(&house.topic.name);
+    let found = admin.describe_configs([&topic], &AdminOptions::new()).await.expect("a broker");
+    let settings = found.into_iter().next().expect("one topic").expect("it is there");
+    let settings = settings.entry_map();
+    for (name, wanted) in [("retention.ms", "-1"), ("retention.bytes", "-1"), ("cleanup.policy", "delete")] {
+        assert_eq!(settings[name].value.as_deref(), Some(wanted), "{name}");
+    }
 }

@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 use tickiz_telemetry::{Telemetry, TelemetryError};
 
 use crate::{
-    config::{Config, EXIT_CONFIG, NOT_USED},
+    config::{Config, ConfigError, EXIT_CONFIG, NOT_USED},
     log::LogArguments,
     serve, verify,
 };
@@ -119,7 +119,7 @@ pub fn run() -> ExitCode {
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     result.unwrap_or_else(|error| {
         eprintln!("tickiz: {error:#}");
-        ExitCode::FAILURE
+        if error.is::<ConfigError>() { ExitCode::from(EXIT_CONFIG) } else { ExitCode::FAILURE }
     })
 }
 

@@ -235,6 +235,14 @@ pub enum ConfigError {
         /// All keys.
         known: String,
     },
+    /// A setting is missing that the command needs.
+    #[error("{name} is not set; {why}; allowed: {allowed}", allowed = find(name).allowed)]
+    Missing {
+        /// The variable.
+        name: &'static str,
+        /// What needs it.
+        why: &'static str,
+    },
     /// The file cannot be read.
     #[error("{file} cannot be read: {reason}")]
     File {

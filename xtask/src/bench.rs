@@ -82,8 +82,8 @@ pub fn run(args: &BenchArgs, interrupts: &Interrupts) -> Result<ExitCode> {
         return Ok(ExitCode::from(process::exit_code(status)));
     }
 
-    let mut measure = process::cargo();
-    measure.args(["run", "--release", "--locked", "-p", PACKAGE, "--", args.name.name()]).args(&args.args);
+    let mut measure = process::command(process::top().join("target/release").join(PACKAGE));
+    measure.arg(args.name.name()).args(&args.args).current_dir(process::top());
     let own_server = std::env::var_os(MYSQL_VARIABLE).is_some_and(|url| !url.is_empty());
     let _fleet = if args.name.servers().is_empty() {
         None

@@ -16,8 +16,8 @@ use anyhow::Context;
 use axum::{
     Json, Router,
     body::{Body, Bytes, to_bytes},
-    extract::{DefaultBodyLimit, Request as HttpRequest, State},
-    http::{HeaderMap, StatusCode, header},
+    extract::{Request as HttpRequest, State},
+    http::{StatusCode, header, request::Parts as HttpParts},
     response::{IntoResponse, Response},
     routing::post,
 };
@@ -25,6 +25,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tickiz_contract::{Answer, CallContext, Commands, Refusal, Refusals, Request};
 use tickiz_event_log::EventLog;
+use tokio::sync::Semaphore;
 use url::Url;
 
 /// Where commands are taken.
@@ -33,6 +34,15 @@ const PATH: &str = "/internal/commands";
 const PASSED: [&str; 2] = ["/webhooks/", "/sandbox/"];
 /// The biggest command: an organiser's 24 MiB with a seating plan, escaped.
 const MAX_COMMAND_BYTES: usize = 64 << 20;
+/// All commands that are being read and carried out together: two of the biggest, or some ten thousand of the usual ones.
+const COMMAND_ROOM_BYTES: usize = 2 * MAX_COMMAND_BYTES;
+/// How long the body of a request may take.
+const BODY_PATIENCE: Duration = Duration::from_secs(10);
+/// How long a connection to the write side is kept that nobody uses: shorter than the server keeps a silent one, or a request would
+/// meet its end.
+const IDLE: Duration = Duration::from_secs(5);
+/// How many requests are passed on at once; each may hold [`MAX_PASSED_BYTES`] and an answer.
+const MAX_PASSING: usize = 256;
 /// The biggest request that is passed on; webhooks and the sandbox's forms are far smaller.
 const MAX_PASSED_BYTES: usize = 1 << 20;
 /// The biggest answer that is passed back.
@@ -83,20 +93,35 @@ struct Door {
     commands: Arc<dyn Commands>,
     /// Its hash: two hashes are compared, so that the time it takes says nothing about the token.
     token: [u8; 32],
+    /// Room for the bodies that are being read and carried out, in bytes.
+    room: Arc<Semaphore>,
 }
 
 /// The route that takes commands.
 pub fn routes(commands: Arc<dyn Commands>, token: &str) -> Router {
-    let door = Door { commands, token: Sha256::digest(token).into() };
-    Router::new().route(PATH, post(take)).layer(DefaultBodyLimit::max(MAX_COMMAND_BYTES)).with_state(door)
+    let (token, room) = (Sha256::digest(token).into(), Arc::new(Semaphore::new(COMMAND_ROOM_BYTES)));
+    Router::new().route(PATH, post(take)).with_state(Door { commands, token, room })
 }
 
-async fn take(State(door): State<Door>, headers: HeaderMap, body: Bytes) -> Response {
+async fn take(State(door): State<Door>, request: HttpRequest) -> Response {
+    let (HttpParts { headers, .. }, body) = request.into_parts();
     let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let bearer = bearer.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
     if <[u8; 32]>::from(Sha256::digest(bearer)) != door.token {
         return StatusCode::NOT_FOUND.into_response();
     }
+    // Read only for those who may, and not more of them at once than there is memory for.
+    let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    let Some(length) = length.filter(|length| *length <= MAX_COMMAND_BYTES) else {
+        return StatusCode::PAYLOAD_TOO_LARGE.into_response();
+    };
+    let share = u32::try_from(length).unwrap_or(u32::MAX);
+    let Ok(_room) = door.room.try_acquire_many(share) else {
+        return Json(Outcome::Refused(Refusal::overloaded(RETRY_AFTER_MS).into())).into_response();
+    };
+    let Ok(Ok(body)) = tokio::time::timeout(BODY_PATIENCE, to_bytes(body, length)).await else {
+        return StatusCode::REQUEST_TIMEOUT.into_response();
+    };
     let call: Call = match serde_json::from_slice(&body) {
         Ok(call) => call,
         Err(error) => {
@@ -131,6 +156,7 @@ impl WriteSide {
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(CONNECT)
+            .pool_idle_timeout(IDLE)
             .timeout(PATIENCE)
             .build()
             .context("the HTTP client")?;
@@ -204,17 +230,24 @@ pub fn passed_on(write_side: WriteSide) -> Router {
     Router::new()
         .route("/webhooks/{*rest}", axum::routing::any(pass))
         .route("/sandbox/{*rest}", axum::routing::any(pass))
-        .with_state(write_side)
+        .with_state((write_side, Arc::new(Semaphore::new(MAX_PASSING))))
 }
 
-async fn pass(State(write_side): State<WriteSide>, request: HttpRequest) -> Response {
+async fn pass(State((write_side, passing)): State<(WriteSide, Arc<Semaphore>)>, request: HttpRequest) -> Response {
     let (parts, body) = request.into_parts();
     // A path such as /sandbox/../internal would become another one on its way.
     let resolved = write_side.urls[0].join(parts.uri.path());
     if !resolved.is_ok_and(|url| PASSED.iter().any(|begin| url.path().starts_with(begin))) {
         return StatusCode::NOT_FOUND.into_response();
     }
-    let Ok(body) = to_bytes(body, MAX_PASSED_BYTES).await else { return StatusCode::PAYLOAD_TOO_LARGE.into_response() };
+    let Ok(_turn) = passing.try_acquire() else {
+        return (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "1")]).into_response();
+    };
+    let body = match tokio::time::timeout(BODY_PATIENCE, to_bytes(body, MAX_PASSED_BYTES)).await {
+        Ok(Ok(body)) => body,
+        Ok(Err(_)) => return StatusCode::PAYLOAD_TOO_LARGE.into_response(),
+        Err(_) => return StatusCode::REQUEST_TIMEOUT.into_response(),
+    };
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
     let sent = write_side
         .send(path, |url| {

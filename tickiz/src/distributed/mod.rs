@@ -29,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 use self::probes::{Gauge, Probed};
 use crate::{
     cli::Role,
-    config::Config,
+    config::{Config, ConfigError},
     serve::{
         DRAIN_PATIENCE,
         roles::{self, Reach, Roles, Share, WriteSide},
@@ -66,8 +66,19 @@ struct Started {
 /// # Errors
 /// When a store cannot be opened or has another schema, the address not bound, or the role ends by itself.
 pub async fn run(role: Role, config: Config) -> anyhow::Result<()> {
-    let topic = config.topic().context("TICKIZ_KAFKA_BROKERS is not set; a role of its own needs it")?;
-    anyhow::ensure!(config.mysql_url.is_some(), "TICKIZ_MYSQL_URL is not set; a role of its own needs it");
+    let missing = |name, why| ConfigError::Missing { name, why };
+    let topic = config.topic().ok_or(missing("TICKIZ_KAFKA_BROKERS", "a role of its own needs it"))?;
+    if config.mysql_url.is_none() {
+        return Err(missing("TICKIZ_MYSQL_URL", "a role of its own needs it").into());
+    }
+    if matches!(role, Role::QueryApi) && config.command_api_urls.is_empty() {
+        return Err(missing("TICKIZ_COMMAND_API_URLS", "query-api hands commands over").into());
+    }
+    // The sandbox gateway's pages are behind query-api.
+    let has_pages = matches!(role, Role::CommandApi | Role::Worker) && config.sandbox_payments == Some(true);
+    if has_pages && config.public_url.is_none() {
+        return Err(missing("TICKIZ_PUBLIC_URL", "with TICKIZ_SANDBOX_PAYMENTS the write side needs it").into());
+    }
     let stores = stores::open_to_read(&config).await?;
     telemetry::observe(&stores);
     let listener = TcpListener::bind(config.listen)

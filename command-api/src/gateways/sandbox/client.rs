@@ -26,6 +26,8 @@ use crate::gateways::{
 pub const TOLERANCE_SECONDS: i64 = 300;
 /// The header that carries a webhook's signature.
 const SIGNATURE_HEADER: &str = "sandbox-signature";
+/// How long a connection is kept that nobody uses: shorter than its server keeps a silent one, or a call would meet its end.
+const IDLE: Duration = Duration::from_secs(5);
 /// How long a connection may take; the sandbox is near.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// The most bytes of an answer; the gateway's have some hundred.
@@ -140,6 +142,7 @@ impl SandboxGateway {
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(CONNECT_TIMEOUT)
+            .pool_idle_timeout(IDLE)
             .timeout(CALL_DEADLINE)
             .build()?;
         Ok(Self { options, http })
