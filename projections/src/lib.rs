@@ -6,6 +6,7 @@
 //!   log as such a stream.
 //! * [`events`], [`bookings`]: the projections. [`project`]: how a batch goes into the store. [`plans`]: seating plans.
 //! * [`mirror`]: who is told what they have written. [`service`]: runs them. [`live`]: what changes, to those who watch it.
+//! * [`rebuild`]: another version of a projection, built beside the one that answers.
 //! * [`compare`]: compares the read models with the log.
 
 pub mod bookings;
@@ -17,6 +18,7 @@ mod metrics;
 pub mod mirror;
 pub mod plans;
 pub mod project;
+pub mod rebuild;
 pub mod service;
 pub mod stream;
 

@@ -52,7 +52,7 @@ pub trait Projector: Send + Sync {
     fn forget(&mut self);
 }
 
-/// Projects one batch that begins after `from`, where the checkpoint is expected to stand.
+/// Projects one batch that begins after `from`, where the checkpoint is expected to stand, into the version that answers.
 ///
 /// # Errors
 /// When the store or the log fails. It is then not certain that nothing was written; the checkpoint says so.
@@ -66,25 +66,51 @@ pub async fn project(
     from: Position,
     batch: &[Arc<Recorded>],
 ) -> Result<Outcome, ProjectError> {
+    let tx = store.begin(projector.projection(), version).await?;
+    write(projector, tx, from, batch).await
+}
+
+/// The same into a version that does not answer.
+///
+/// # Errors
+/// As [`project`].
+///
+/// # Panics
+/// As [`project`].
+pub async fn project_beside(
+    projector: &mut dyn Projector,
+    store: &ReadStore,
+    version: i32,
+    from: Position,
+    batch: &[Arc<Recorded>],
+) -> Result<Outcome, ProjectError> {
+    let tx = store.begin_beside(projector.projection(), version).await?;
+    write(projector, tx, from, batch).await
+}
+
+async fn write(
+    projector: &mut dyn Projector,
+    tx: WriteTx,
+    from: Position,
+    batch: &[Arc<Recorded>],
+) -> Result<Outcome, ProjectError> {
     let contiguous = batch.iter().zip(from + 1..).all(|(recorded, wanted)| recorded.position == wanted);
     assert!(contiguous && !batch.is_empty(), "a batch after {from} is contiguous and not empty");
     let to = from + i64::try_from(batch.len()).expect("a batch is bounded far below i64");
-    let outcome = write(projector, store, version, from, to, batch).await;
+    let outcome = write_to(projector, tx, from, to, batch).await;
     if !matches!(outcome, Ok(Outcome::Projected)) {
         projector.forget();
     }
     outcome
 }
 
-async fn write(
+async fn write_to(
     projector: &mut dyn Projector,
-    store: &ReadStore,
-    version: i32,
+    mut tx: WriteTx,
     from: Position,
     to: Position,
     batch: &[Arc<Recorded>],
 ) -> Result<Outcome, ProjectError> {
-    let mut tx = store.begin(projector.projection(), version).await?;
     if !tx.advance(from, to).await? {
         return Ok(Outcome::Overtaken);
     }

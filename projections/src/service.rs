@@ -41,6 +41,8 @@ impl Default for ProjectorOptions {
     }
 }
 
+/// How often it is looked which version answers: that one is projected.
+const VERSIONS_LOOK: Duration = Duration::from_millis(250);
 /// How often the backoff doubles at most, and so what the longest is.
 const MAX_BACKOFF_FACTOR: u32 = 100;
 
@@ -157,6 +159,7 @@ impl ProjectorService {
 enum Pass {
     Cancelled,
     Overtaken,
+    Flipped,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -187,6 +190,7 @@ impl Loop {
             let before = self.progress.borrow().position;
             match self.pass().await {
                 Ok(Pass::Cancelled) => return Ok(()),
+                Ok(Pass::Flipped) => failures = 0,
                 Ok(Pass::Overtaken) => {
                     failures = 0;
                     self.stand_by().await;
@@ -219,10 +223,20 @@ impl Loop {
         let mut position = self.store.checkpoint_of(projection, version).await?;
         let mut events = Ordered::open(&*self.stream, self.log.clone(), position).await?;
         self.reached(position);
+        let mut look = tokio::time::interval(VERSIONS_LOOK);
         loop {
             let batch = tokio::select! {
                 biased;
                 () = self.cancel.cancelled() => return Ok(Pass::Cancelled),
+                _ = look.tick() => {
+                    self.store.load_versions().await?;
+                    if self.store.version(projection) != version {
+                        tracing::info!(projection = projection.name(), version = self.store.version(projection), "another version answers");
+                        self.projector.forget();
+                        return Ok(Pass::Flipped);
+                    }
+                    continue;
+                }
                 batch = events.next_batch(self.options.batch) => batch?,
             };
             let began = std::time::SystemTime::now();

@@ -97,6 +97,9 @@ impl Ordered {
                         "a gap in the stream is filled from the log"
                     );
                     if filled.is_empty() {
+                        if let Some(next) = self.log.read(self.cursor, limit.max(2)).await?.first() {
+                            return Err(StreamError::GapInLog { wanted: self.cursor + 1, found: Some(next.position) });
+                        }
                         // A copy of the log that lags, or a record that is none of ours. The log itself has no gap, so whoever begins
                         // anew goes on as soon as it has more.
                         let what = format!("the stream is ahead of the log, which ends at {}", self.cursor);

@@ -12,6 +12,7 @@
 //! * [`plans`]: seating plans. [`projection`]: names, versions, checkpoints. [`cursor`]: places in a list.
 //! * [`ReadFront`]: how callers read, from copies near at hand where they will do. [`cache`]: what copies there are.
 //! * [`scan`]: all rows, to compare them with the log.
+//! * [`versions`]: another version of a projection beside the one that answers.
 //! * `sql`: one way to run a statement on SQLite, MySQL and MariaDB. `migrations`: the schema.
 
 pub mod bookings;
@@ -26,6 +27,7 @@ pub mod projection;
 pub mod scan;
 mod sql;
 mod store;
+pub mod versions;
 pub mod view;
 
 pub use cursor::{Cursor, CursorError};

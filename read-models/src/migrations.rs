@@ -37,6 +37,7 @@ const SQLITE: &[(&str, &str)] = files!("sqlite":
     "0013_rm_seat_plans.sql",
     "0014_rm_bookings_v1.sql",
     "0015_rm_bookings_v1_event.sql",
+    "0016_projection_builds.sql",
 );
 
 const MYSQL: &[(&str, &str)] = files!("mysql":
@@ -50,7 +51,29 @@ const MYSQL: &[(&str, &str)] = files!("mysql":
     "0008_rm_seats_v1.sql",
     "0009_rm_seat_plans.sql",
     "0010_rm_bookings_v1.sql",
+    "0011_projection_builds.sql",
 );
+
+/// The statements that make the tables of a version of these kinds, each harmless where it was run before.
+pub(crate) fn tables_of(pools: &Pools, tables: &[&str], version: i32) -> Vec<String> {
+    let files = match pools {
+        Pools::Sqlite { .. } => SQLITE,
+        Pools::MySql { .. } => MYSQL,
+    };
+    let ours = files.iter().filter(|(file, _)| {
+        let name = file.split_once('_').map_or("", |(_, rest)| rest);
+        tables.iter().any(|table| name.starts_with(table))
+    });
+    let again = |sql: &str| {
+        let sql = sql.replace("_v1", &format!("_v{version}"));
+        if sql.contains("IF NOT EXISTS") {
+            return sql;
+        }
+        sql.replace("CREATE TABLE ", "CREATE TABLE IF NOT EXISTS ")
+            .replace("CREATE INDEX ", "CREATE INDEX IF NOT EXISTS ")
+    };
+    ours.map(|(_, sql)| again(sql)).collect()
+}
 
 /// The version that a file's name begins with.
 fn version_of(file: &str) -> i64 {

@@ -29,6 +29,15 @@ impl Projection {
     /// All of them.
     pub const ALL: [Self; 2] = [Self::Events, Self::Bookings];
 
+    /// The tables of which each version has its own, by the names of version 1.
+    #[must_use]
+    pub(crate) const fn tables(self) -> &'static [&'static str] {
+        match self {
+            Self::Events => &["rm_events_v1", "rm_availability_v1", "rm_seats_v1"],
+            Self::Bookings => &["rm_bookings_v1"],
+        }
+    }
+
     /// The name in tables, logs and commands.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -74,7 +83,7 @@ impl Checkpoints {
 
 /// The active checkpoints of all projections.
 const READ_CHECKPOINTS: &str = "\
-    SELECT c.name, c.position
+    SELECT c.name, c.position, c.version
     FROM projection_checkpoints c JOIN projections p ON p.name = c.name AND p.active_version = c.version
     WHERE c.shard = ?";
 
@@ -109,6 +118,8 @@ impl ReadStore {
         for row in rows {
             let (name, position) = (row.text(0)?, row.int(1)?);
             if let Some(projection) = Projection::ALL.into_iter().find(|p| p.name() == name) {
+                // The pointer may have been moved: then the rows are to be read where the checkpoint is.
+                self.answers(projection, row.int(2)?)?;
                 self.inner.checkpoints.raise(projection, position);
                 least = Some(least.map_or(position, |least: Position| least.min(position)));
             }

@@ -15,6 +15,7 @@ use crate::{
     plans::PlanCache,
     projection::{Checkpoints, Projection, SHARD},
     sql::{Pools, Session, Upsert, Value},
+    versions::READ_ACTIVE,
 };
 
 /// How a MySQL or MariaDB is used.
@@ -118,12 +119,18 @@ impl ReadStore {
         for row in rows {
             let (name, version) = (row.text(0)?, row.int(1)?);
             let Some(projection) = Projection::ALL.into_iter().find(|p| p.name() == name) else { continue };
-            let version = i32::try_from(version).map_err(|_| ReadError::Damaged {
-                table: "projections",
-                what: format!("{name} is at version {version}"),
-            })?;
-            self.inner.versions[projection as usize].store(version, Ordering::Relaxed);
+            self.answers(projection, version)?;
         }
+        Ok(())
+    }
+
+    /// That version of a projection answers from now on.
+    pub(crate) fn answers(&self, projection: Projection, version: i64) -> Result<(), ReadError> {
+        let version = i32::try_from(version).map_err(|_| ReadError::Damaged {
+            table: "projections",
+            what: format!("{projection} is at version {version}"),
+        })?;
+        self.inner.versions[projection as usize].store(version, Ordering::Relaxed);
         Ok(())
     }
 
@@ -159,13 +166,21 @@ impl ReadStore {
         Ok(found)
     }
 
-    /// Begins a transaction in which a version of a projection writes.
+    /// Begins a transaction in which the version of a projection writes that answers.
     ///
     /// # Errors
     /// When the store fails.
     pub async fn begin(&self, projection: Projection, version: i32) -> Result<WriteTx, ReadError> {
         let session = self.inner.pools.write().await?;
-        Ok(WriteTx { session, projection, version, reached: None, store: self.clone() })
+        Ok(WriteTx { session, projection, version, beside: false, reached: None, store: self.clone() })
+    }
+
+    /// The same for a version that does not answer: one that is built beside, or brought up to date.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn begin_beside(&self, projection: Projection, version: i32) -> Result<WriteTx, ReadError> {
+        Ok(WriteTx { beside: true, ..self.begin(projection, version).await? })
     }
 }
 
@@ -219,12 +234,15 @@ pub struct WriteTx {
     pub(crate) session: Session,
     pub(crate) projection: Projection,
     pub(crate) version: i32,
+    /// Whether it may write although another version answers.
+    beside: bool,
     reached: Option<Position>,
     store: ReadStore,
 }
 
 impl WriteTx {
-    /// Moves the checkpoint, if it stands at `from`. False: another process has projected; roll back and look where it stands.
+    /// Moves the checkpoint, if it stands at `from`. False: another process has projected, or another version answers now; roll back
+    /// and look where it stands.
     ///
     /// # Errors
     /// When the store fails.
@@ -237,8 +255,20 @@ impl WriteTx {
         let binds = [vec![to.into()], key.to_vec(), vec![from.into()]].concat();
         let moved = self.session.execute(MOVE_CHECKPOINT, binds).await?;
         assert!(moved <= 1, "a checkpoint is one row");
-        self.reached = (moved == 1).then_some(to);
-        Ok(moved == 1)
+        if moved == 0 {
+            return Ok(false);
+        }
+        // Under the checkpoint's lock, which whoever flips has to have: a version that was left stands still from then on, or
+        // somebody who still reads it would see more than he does afterwards.
+        if !self.beside {
+            let rows = self.session.rows(READ_ACTIVE, vec![self.projection.name().into()]).await?;
+            let active = rows.first().map(|row| row.int(0)).transpose()?;
+            if active != Some(self.version.into()) {
+                return Ok(false);
+            }
+        }
+        self.reached = Some(to);
+        Ok(true)
     }
 
     /// The shows or bookings that stand still.

@@ -34,6 +34,8 @@ enum Command {
     Role(Role),
     /// Brings the store's schema to this version.
     Migrate,
+    /// Builds read models anew from the log, beside those that answer, and lets the new ones answer.
+    Replay(crate::replay::ReplayArguments),
     /// Checks the promises against everything that is stored; exit code 1 where one is broken.
     Verify {
         /// One JSON document instead of text.
@@ -83,6 +85,7 @@ impl Command {
             Self::Role(Role::Worker) => "worker",
             Self::Migrate => "migrate",
             Self::Verify { .. } => "verify",
+            Self::Replay(_) => "replay",
             Self::Log(_) => "log",
             Self::Config { .. } => "config",
             Self::ErasePerson { .. } => "erase-person",
@@ -134,6 +137,7 @@ async fn dispatch(command: Command, config: Config) -> anyhow::Result<ExitCode> 
         Command::Role(role) => crate::distributed::run(role, config).await.map(|()| ExitCode::SUCCESS),
         Command::Migrate => crate::stores::migrate(&config).await.map(|()| ExitCode::SUCCESS),
         Command::Verify { json } => verify::run(&config, json).await,
+        Command::Replay(arguments) => crate::replay::run(&config, &arguments).await,
         Command::Log(arguments) => crate::log::run(&config, arguments).await.map(|()| ExitCode::SUCCESS),
         Command::Config { json } => show_config(&config, json).map(|()| ExitCode::SUCCESS),
         Command::ErasePerson { email } => {

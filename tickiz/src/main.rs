@@ -16,6 +16,7 @@ mod demo;
 mod distributed;
 mod log;
 mod near;
+mod replay;
 mod serve;
 mod stores;
 mod telemetry;

@@ -282,9 +282,9 @@ pub async fn run(args: &ApiArgs) -> Result<()> {
     let settings = server.settings().await?;
     let timing = Timing { warm_up: Duration::from_secs(1), measured: Duration::from_secs(args.seconds) };
     let mut rounds = Rounds::default();
-    let plain = tickiz::plain().await?;
     for round in 1..=args.rounds {
         eprintln!("round {round}");
+        let plain = tickiz::plain().await?;
         let (database, rows) = (server.create().await?, server.create().await?);
         let data = tempfile::tempdir()?;
         let running = tickiz::tickiz(&binary, database.url(), &redis_url, data.path()).await?;

@@ -30,6 +30,8 @@ use crate::{
 
 /// How long the read models are waited for before they are asked again. They are waited for in any case.
 const REACHED_PATIENCE: Duration = Duration::from_secs(5);
+/// How often it is looked which version of each projection answers: a rebuilt one within a second.
+const VERSIONS_LOOK: Duration = Duration::from_millis(250);
 /// Batches that wait between reading and handing out: one to work on, one ahead.
 const BATCHES_AHEAD: usize = 2;
 
@@ -140,7 +142,18 @@ impl LiveService {
             biased;
             () = cancel.cancelled() => Ok(()),
             ended = self.read(sender) => ended,
+            () = self.look_at_versions() => Ok(()),
             () = self.hand_out(batches) => Ok(()),
+        }
+    }
+
+    /// Keeps this process's readers on the version that answers.
+    async fn look_at_versions(&self) {
+        loop {
+            tokio::time::sleep(VERSIONS_LOOK).await;
+            if let Err(error) = self.inner.store.load_versions().await {
+                tracing::debug!(%error, "which versions answer is not known for the moment");
+            }
         }
     }
 
