@@ -19,7 +19,11 @@ use tickiz_command_api::{
     workers::{
         cancellation::{BookingList, ListError},
         checkpoint::Checkpoint,
-        mails::{CONSUMER, LEASE, MailWorker, message::Mailbox, sink::Folder},
+        mails::{
+            CONSUMER, LEASE, MailWorker,
+            message::Mailbox,
+            sink::{Folder, Smtp},
+        },
     },
 };
 use tickiz_contract::{Commands, Request};
@@ -162,10 +166,91 @@ async fn a_cancelled_show_ends_every_booking_once_its_list_is_there_and_gives_al
     house.end().await;
 }
 
+/// A mail server of the test's own, that takes mails into memory and says what it is told to.
+#[derive(Clone)]
+struct MailServer {
+    address: std::net::SocketAddr,
+    taken: Arc<parking_lot::Mutex<Vec<String>>>,
+    /// What the next mails are answered; an empty one hangs up. Afterwards they are taken.
+    answers: Arc<parking_lot::Mutex<std::collections::VecDeque<String>>>,
+}
+
+impl MailServer {
+    async fn start() -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("it is bound");
+        let server = Self { address, taken: Arc::default(), answers: Arc::default() };
+        let accepting = server.clone();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let server = accepting.clone();
+                tokio::spawn(async move { server.talk(stream).await });
+            }
+        });
+        server
+    }
+
+    fn url(&self) -> String {
+        format!("smtp://user:p%40ss@{}", self.address)
+    }
+
+    fn answers(&self, answers: &[&str]) {
+        self.answers.lock().extend(answers.iter().map(|answer| (*answer).to_owned()));
+    }
+
+    fn taken(&self) -> Vec<String> {
+        self.taken.lock().clone()
+    }
+
+    async fn talk(&self, stream: tokio::net::TcpStream) -> Option<()> {
+        use tokio::io::{AsyncBufReadExt, AsyncWriteExt};
+        let (reader, mut writer) = stream.into_split();
+        let mut lines = tokio::io::BufReader::new(reader).lines();
+        writer.write_all(b"220 test ESMTP\r\n").await.ok()?;
+        loop {
+            let line = lines.next_line().await.ok()??;
+            let answer = match line.split(' ').next().unwrap_or_default() {
+                "EHLO" => "250-test\r\n250 AUTH PLAIN".to_owned(),
+                "AUTH" => {
+                    // "\0user\0p@ss"
+                    assert_eq!(line, "AUTH PLAIN AHVzZXIAcEBzcw==");
+                    "235 welcome".to_owned()
+                }
+                "RCPT" if line.contains("nobody@") => "550 nobody of that name".to_owned(),
+                "DATA" => {
+                    writer.write_all(b"354 go on\r\n").await.ok()?;
+                    let mut mail = String::new();
+                    loop {
+                        let line = lines.next_line().await.ok()??;
+                        if line == "." {
+                            break;
+                        }
+                        mail.push_str(line.strip_prefix('.').unwrap_or(&line));
+                        mail.push_str("\r\n");
+                    }
+                    let answer = self.answers.lock().pop_front().unwrap_or_else(|| "250 taken".to_owned());
+                    if answer.is_empty() {
+                        return None;
+                    }
+                    if answer.starts_with("250") {
+                        self.taken.lock().push(mail);
+                    }
+                    answer
+                }
+                "QUIT" => return None,
+                _ => "250 OK".to_owned(),
+            };
+            writer.write_all(format!("{answer}\r\n").as_bytes()).await.ok()?;
+        }
+    }
+}
+
 struct Mails {
     folder: tempfile::TempDir,
     keys: Arc<KeyRing>,
     checkpoints: Database,
+    /// Mails go there instead of into the folder.
+    server: Option<MailServer>,
 }
 
 impl Mails {
@@ -174,7 +259,12 @@ impl Mails {
         keys.add(TicketSigner::from_seed(1, &[7; 32])).expect("the first key");
         let checkpoints = Database::open(&StoreAt::Memory).await.expect("a store in memory");
         checkpoints.migrate(&INBOX).await.expect("its tables");
-        Self { folder: tempfile::tempdir().expect("a temporary folder"), keys: Arc::new(keys), checkpoints }
+        Self {
+            folder: tempfile::tempdir().expect("a temporary folder"),
+            keys: Arc::new(keys),
+            checkpoints,
+            server: None,
+        }
     }
 
     /// A process that writes mails, until it is told to stop.
@@ -189,7 +279,11 @@ impl Mails {
             log: house.world.log.clone(),
             bookings: house.bookings.clone(),
             checkpoint: Checkpoint::new(checkpoints.clone(), clock, CONSUMER, Uuid::from_u128(process), LEASE),
-            sink: Arc::new(Folder::open(self.folder.path()).await.expect("a folder")),
+            sink: match &self.server {
+                Some(server) => Arc::new(Smtp::at(&server.url()).expect("an address")),
+                None => Arc::new(Folder::open(self.folder.path()).await.expect("a folder")),
+            },
+            undeliverable: Folder::open(&self.folder.path().join("undeliverable")).await.expect("a folder"),
             keys: self.keys.clone(),
             from: Mailbox { name: "Tickiz".to_owned(), address: "tickets@tickiz.example".to_owned() },
         };
@@ -320,5 +414,45 @@ async fn nobody_writes_to_a_person_who_was_erased() {
         .filter(|one| one.event_type == "BookingConfirmed" && one.decode::<BookingDomainEvent>().is_ok())
         .count();
     assert_eq!(confirmed, 2);
+    house.end().await;
+}
+
+#[tokio::test]
+async fn a_mail_server_gets_each_mail_once_whatever_it_says_at_first() {
+    let house = House::working(Plan::default()).await;
+    let mut mails = Mails::new().await;
+    let server = MailServer::start().await;
+    mails.server = Some(server.clone());
+    let show = house.world.show(hall(2, 4)).await;
+    let confirm = async |email: &str, seat: &str| {
+        let booking = house.place(Order::of(show.id, email, "k").seats(&[seat])).await;
+        let (_, page) = house.pay(&booking, "p").await;
+        house.press(&page, "pay").await;
+        house.status(booking.id, BookingStatus::Confirmed).await;
+        booking
+    };
+    let first = confirm("first@example.com", "A-1").await;
+    confirm("nobody@example.com", "A-2").await;
+    let third = confirm("third@example.com", "A-3").await;
+    // Not now; then it hangs up in the middle; then it takes it. Nobody it never takes.
+    server.answers(&["451 later", "", "250 taken"]);
+    let (stop, running) = mails.run(&house, &mails.checkpoints, 1).await;
+    house.until("two mails", async || (server.taken().len() == 2).then_some(())).await;
+    stop.cancel();
+    running.await.expect("it ends");
+    // Another process goes on, and has nothing to send.
+    let (stop, running) = mails.run(&house, &mails.checkpoints, 2).await;
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    stop.cancel();
+    running.await.expect("it ends");
+    let taken = server.taken();
+    assert_eq!(taken.len(), 2, "each once");
+    for (mail, booking) in taken.iter().zip([&first, &third]) {
+        let id = mail.lines().find_map(|line| line.strip_prefix("Message-ID: <")).expect("a Message-ID");
+        assert!(id.starts_with(&booking.id.to_string()), "{id}");
+        assert!(mail.contains("\r\n\r\n") && mail.contains("Auto-Submitted: auto-generated"), "{mail}");
+    }
+    let kept = std::fs::read_dir(mails.folder.path().join("undeliverable")).expect("a folder").count();
+    assert_eq!(kept, 1, "what is refused for good is kept");
     house.end().await;
 }

@@ -5,6 +5,7 @@
 
 use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf, str::FromStr};
 
+use tickiz_domain::text::normalize_email;
 use url::Url;
 
 /// The topic that outsiders rely on.
@@ -114,6 +115,20 @@ pub const SETTINGS: &[Setting] = &[
         false,
     ),
     setting(
+        "TICKIZ_SMTP_URL",
+        "the mail server that mails are sent by; credentials go over TLS only, or to loopback",
+        "smtp://[user:password@]host[:port], which goes on by STARTTLS unless on loopback, or smtps:// for TLS from the beginning",
+        "none: mails are files in TICKIZ_DATA_DIR/mails",
+        true,
+    ),
+    setting(
+        "TICKIZ_MAIL_FROM",
+        "the address that mails come from",
+        "a mail address; with TICKIZ_SMTP_URL one of your own",
+        "tickets@tickiz.example",
+        false,
+    ),
+    setting(
         "TICKIZ_MASTER_KEY",
         "wraps the keys that personal data is sealed with, and is what ticket keys are derived from",
         "64 hexadecimal digits; required in production",
@@ -159,11 +174,10 @@ pub const SETTINGS: &[Setting] = &[
 
 /// Variables that this program does not read. Set, they are named in a warning: somebody expects something of them.
 #[cfg(feature = "distributed")]
-pub const NOT_USED: &[&str] = &["TICKIZ_SMTP_URL"];
+pub const NOT_USED: &[&str] = &[];
 /// Variables that this program does not read, built without the roles.
 #[cfg(not(feature = "distributed"))]
-pub const NOT_USED: &[&str] =
-    &["TICKIZ_KAFKA_BROKERS", "TICKIZ_COMMAND_API_URLS", "TICKIZ_REDIS_URL", "TICKIZ_SMTP_URL"];
+pub const NOT_USED: &[&str] = &["TICKIZ_KAFKA_BROKERS", "TICKIZ_COMMAND_API_URLS", "TICKIZ_REDIS_URL"];
 
 /// Everything that is configured, checked.
 #[derive(Clone)]
@@ -188,6 +202,10 @@ pub struct Config {
     pub redis_url: Option<String>,
     /// The processes of the write side.
     pub command_api_urls: Vec<Url>,
+    /// The mail server; `None`: mails are files.
+    pub smtp_url: Option<String>,
+    /// Who mails come from.
+    pub mail_from: String,
     /// The organiser's bearer token.
     pub organizer_token: Option<String>,
     /// The auditor's bearer token.
@@ -378,6 +396,10 @@ fn parse_ratio(text: &str) -> Option<f64> {
     text.parse().ok().filter(|ratio| (0.0..=1.0).contains(ratio))
 }
 
+fn parse_smtp_url(text: &str) -> Option<String> {
+    tickiz_command_api::workers::mails::sink::Smtp::at(text).is_ok().then(|| text.to_owned())
+}
+
 fn parse_redis_url(text: &str) -> Option<String> {
     let url = Url::parse(text).ok()?;
     let database = url.path().trim_start_matches('/');
@@ -432,6 +454,10 @@ impl Config {
             command_api_urls: raw
                 .parse("TICKIZ_COMMAND_API_URLS", |text| text.split(',').map(|url| parse_url(url.trim())).collect())?
                 .unwrap_or_default(),
+            smtp_url: raw.parse("TICKIZ_SMTP_URL", parse_smtp_url)?,
+            mail_from: raw
+                .parse("TICKIZ_MAIL_FROM", |text| normalize_email(text).ok().map(|_| text.to_owned()))?
+                .unwrap_or_else(|| "tickets@tickiz.example".to_owned()),
             organizer_token: raw.parse("TICKIZ_ORGANIZER_TOKEN", parse_token)?,
             auditor_token: raw.parse("TICKIZ_AUDITOR_TOKEN", parse_token)?,
             sandbox_payments: raw.parse("TICKIZ_SANDBOX_PAYMENTS", parse_bool)?,

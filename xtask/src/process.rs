@@ -129,13 +129,20 @@ pub fn top() -> PathBuf {
 pub struct OwnProcess {
     child: Child,
     ended: Option<ExitStatus>,
+    grace: Duration,
 }
 
 impl OwnProcess {
     /// Starts a command made by [`command`].
     pub fn spawn(command: &mut Command) -> Result<Self> {
         let child = command.spawn().with_context(|| format!("cannot start {}", describe(command)))?;
-        Ok(Self { child, ended: None })
+        Ok(Self { child, ended: None, grace: STOP_GRACE })
+    }
+
+    /// The same, with another time between SIGTERM and SIGKILL.
+    pub fn with_grace(mut self, grace: Duration) -> Self {
+        self.grace = grace;
+        self
     }
 
     /// Its exit status, or nothing while it runs.
@@ -172,7 +179,7 @@ impl OwnProcess {
     pub fn stop(&mut self) {
         self.signal(Signal::TERM);
         let asked = Instant::now();
-        while asked.elapsed() < STOP_GRACE && matches!(self.poll(), Ok(None)) {
+        while asked.elapsed() < self.grace && matches!(self.poll(), Ok(None)) {
             std::thread::sleep(POLL_INTERVAL);
         }
         self.signal(Signal::KILL);

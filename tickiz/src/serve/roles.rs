@@ -19,7 +19,11 @@ use tickiz_command_api::{
         WorkerOptions, Workers,
         cancellation::BookingList,
         checkpoint::Checkpoint,
-        mails::{self, MailWorker, message::Mailbox, sink::Folder},
+        mails::{
+            self, MailWorker,
+            message::Mailbox,
+            sink::{Folder, Smtp},
+        },
     },
 };
 use tickiz_contract::Commands;
@@ -47,8 +51,8 @@ pub struct Roles {
     pub stop: CancellationToken,
 }
 
-/// Who mails come from. Its domain is one that nobody has (RFC 2606): an operator who sends mails by SMTP names his own.
-const MAILS_FROM: (&str, &str) = ("Tickiz", "tickets@tickiz.example");
+/// Who mails come from, by name; the address is configured.
+const MAILS_FROM: &str = "Tickiz";
 
 /// How this process is reached.
 pub struct Reach<'a> {
@@ -156,14 +160,19 @@ pub async fn write_side(
     // The embedded form is always the same writer, so that after a crash it goes on without waiting for its own lease.
     let mail_writer = if config.mysql_url.is_some() { Uuid::new_v4() } else { Uuid::nil() };
     let in_background = share != Share::Door;
+    let folder = config.data_dir.join("mails");
     let mails = if in_background {
         Some(MailWorker {
             log: stores.log.clone(),
             bookings: bookings.clone(),
             checkpoint: Checkpoint::new(stores.inbox.clone(), clock, mails::CONSUMER, mail_writer, mails::LEASE),
-            sink: Arc::new(Folder::open(&config.data_dir.join("mails")).await.context("the folder of mails")?),
+            sink: match &config.smtp_url {
+                Some(url) => Arc::new(Smtp::at(url)?),
+                None => Arc::new(Folder::open(&folder).await.context("the folder of mails")?),
+            },
+            undeliverable: Folder::open(&folder.join("undeliverable")).await.context("the folder of mails")?,
             keys: keys.clone(),
-            from: Mailbox { name: MAILS_FROM.0.to_owned(), address: MAILS_FROM.1.to_owned() },
+            from: Mailbox { name: MAILS_FROM.to_owned(), address: config.mail_from.clone() },
         })
     } else {
         None

@@ -10,6 +10,7 @@
 //! * [`state`]: what `.dev/up.json` says.
 
 mod balancer;
+mod mail_sink;
 mod state;
 mod supervisor;
 
@@ -26,16 +27,17 @@ use crate::process::{self, Interrupts, OnInterrupt, POLL_INTERVAL};
 /// What `up` gives the supervisor once everything is built: servers that have to be installed first take minutes.
 const UP_LIMIT: Duration = Duration::from_secs(900);
 /// What `down` gives the supervisor: every role drains for 10 s at most, one after the other kind.
-const DOWN_LIMIT: Duration = Duration::from_secs(90);
+const DOWN_LIMIT: Duration = Duration::from_secs(360);
 
 /// Starts everything, unless it runs.
 pub fn up(interrupts: &Interrupts) -> Result<ExitCode> {
+    std::fs::create_dir_all(state::logs()).with_context(|| format!("cannot create {}", state::logs().display()))?;
+    let _lock = state::lock()?;
     if let Some(running) = State::read()?.filter(State::is_alive) {
         running.print();
         return Ok(ExitCode::SUCCESS);
     }
     State::remove();
-    std::fs::create_dir_all(state::logs()).with_context(|| format!("cannot create {}", state::logs().display()))?;
     let mut build = process::cargo();
     build.args(["build", "--release", "--locked", "-p", "tickiz", "--features", "distributed"]);
     let status = process::run(&mut build, interrupts, OnInterrupt::Stop)?;

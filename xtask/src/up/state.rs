@@ -18,9 +18,14 @@ pub fn logs() -> PathBuf {
     folder().join("logs")
 }
 
-/// Where the sandbox's mails are written.
+/// What roles keep beside the servers.
 pub fn data() -> PathBuf {
     folder().join("data")
+}
+
+/// Where the sink writes mails.
+pub fn mails() -> PathBuf {
+    data().join("mails")
 }
 
 fn file() -> PathBuf {
@@ -34,6 +39,9 @@ pub struct Process {
     pub role: String,
     /// Its id.
     pub pid: u32,
+    /// When it was started, in the kernel's ticks since the machine was: tells it from another that got its id later.
+    #[serde(default)]
+    pub started: u64,
     /// Its log.
     pub log: PathBuf,
 }
@@ -54,7 +62,9 @@ pub struct State {
     pub redis_url: String,
     /// Kafka.
     pub kafka_brokers: String,
-    /// Where mails are written.
+    /// The mail server of the sink, as host:port.
+    pub smtp: String,
+    /// Where the sink writes mails.
     pub mail_dir: PathBuf,
     /// The supervisor first, then the roles.
     pub processes: Vec<Process>,
@@ -86,11 +96,19 @@ impl State {
 
     /// The supervisor's process id; 0 where the file names none.
     pub fn supervisor(&self) -> u32 {
-        self.processes.iter().find(|process| process.role == "supervisor").map_or(0, |process| process.pid)
+        self.supervising().map_or(0, |process| process.pid)
     }
 
-    /// Whether the supervisor runs: a process of that id that is one. An id may have gone to another program since.
+    fn supervising(&self) -> Option<&Process> {
+        self.processes.iter().find(|process| process.role == "supervisor")
+    }
+
+    /// Whether the supervisor runs: a process of that id that is one, and was started when it was. An id may have gone to another
+    /// program since, to another supervisor even.
     pub fn is_alive(&self) -> bool {
+        if self.supervising().is_none_or(|process| started(process.pid) != process.started) {
+            return false;
+        }
         let arguments = std::fs::read(format!("/proc/{}/cmdline", self.supervisor())).unwrap_or_default();
         arguments.split(|byte| *byte == 0).any(|argument| argument == b"supervise")
     }
@@ -101,6 +119,26 @@ impl State {
         println!("organizer token {}\nauditor token   {}", self.organizer_token, self.auditor_token);
         println!("{} processes; {} has the rest", self.processes.len(), file().display());
     }
+}
+
+/// When a process was started (field 22 of proc(5)'s stat); 0 where there is none.
+pub fn started(pid: u32) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The second field is the program's name in brackets, which may have spaces in it.
+    let rest = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
+    rest.split(' ').nth(19).and_then(|field| field.parse().ok()).unwrap_or(0)
+}
+
+/// One `up` at a time: held until this is dropped.
+pub fn lock() -> Result<std::fs::File> {
+    let path = folder().join("lock");
+    let file = std::fs::OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+    let file = file.with_context(|| format!("cannot open {}", path.display()))?;
+    if file.try_lock().is_err() {
+        eprintln!("xtask: another one is starting; waiting for it");
+        file.lock().with_context(|| format!("cannot lock {}", path.display()))?;
+    }
+    Ok(file)
 }
 
 /// SIGTERM.

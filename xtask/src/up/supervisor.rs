@@ -9,11 +9,14 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use super::balancer;
+use super::mail_sink;
 use super::state::{self, Process, State};
 use crate::install::{Cache, tail};
 use crate::process::{self, Interrupts, OnInterrupt, OwnProcess, POLL_INTERVAL};
 use crate::servers::{Fleet, Kind};
 
+/// What a role gets to drain between SIGTERM and SIGKILL: more than it allows its own requests, sockets and workers together.
+const ROLE_GRACE: Duration = Duration::from_secs(30);
 /// Every role twice. Those that take work in stop first and start last.
 const ROLES: [&str; 5] = ["relay", "projector", "worker", "command-api", "query-api"];
 /// How often each.
@@ -63,7 +66,8 @@ pub fn run(interrupts: &Interrupts) -> Result<()> {
         mysql_url,
         redis_url,
         kafka_brokers,
-        mail_dir: state::data().join("mails"),
+        smtp: mail_sink::start(&state::mails())?,
+        mail_dir: state::mails(),
         processes: Vec::new(),
     };
     let places = places()?;
@@ -80,6 +84,7 @@ pub fn run(interrupts: &Interrupts) -> Result<()> {
         ("TICKIZ_AUDITOR_TOKEN", state.auditor_token.clone()),
         ("TICKIZ_SANDBOX_PAYMENTS", "true".to_owned()),
         ("TICKIZ_COMMAND_API_URLS", commands.join(",")),
+        ("TICKIZ_SMTP_URL", format!("smtp://{}", state.smtp)),
         ("TICKIZ_LOG_FORMAT", "json".to_owned()),
     ];
     balancer::run(front, addresses_of("query-api"));
@@ -148,7 +153,7 @@ impl Supervisor {
         let output = output.with_context(|| format!("cannot write {}", log.display()))?;
         let mut command = self.command(name);
         command.env("TICKIZ_LISTEN", address.to_string()).stdout(output.try_clone()?).stderr(output);
-        OwnProcess::spawn(&mut command)
+        Ok(OwnProcess::spawn(&mut command)?.with_grace(ROLE_GRACE))
     }
 
     fn wait_until_ready(&mut self, interrupts: &Interrupts) -> Result<()> {
@@ -191,11 +196,13 @@ impl Supervisor {
         let supervisor = Process {
             role: "supervisor".to_owned(),
             pid: std::process::id(),
+            started: state::started(std::process::id()),
             log: state::logs().join("supervisor.log"),
         };
         let roles = self.roles.iter().map(|role| Process {
             role: role.name.to_owned(),
             pid: role.process.id(),
+            started: state::started(role.process.id()),
             log: log_of(role.name, role.number),
         });
         self.state.processes = std::iter::once(supervisor).chain(roles).collect();

@@ -5,7 +5,8 @@
 //! sink takes it once. It is never sent from a projection: those are rebuilt, and nobody wants his tickets twice.
 //!
 //! A mail that cannot be delivered now holds the others up until it can; one that can never be written (a damaged seal, an
-//! unknown key) is logged as an error and passed over.
+//! unknown key) is logged as an error and passed over, and so is one that the mail server refuses for good, which is kept in a
+//! folder of its own.
 
 pub mod message;
 pub mod sink;
@@ -24,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::{
     message::{Mail, Mailbox},
-    sink::MailSink,
+    sink::{Folder, MailSink, Undelivered},
     texts::{Language, confirmation},
 };
 use super::checkpoint::Checkpoint;
@@ -53,10 +54,23 @@ pub struct MailWorker {
     pub checkpoint: Checkpoint,
     /// Where mails go.
     pub sink: Arc<dyn MailSink>,
+    /// Where those are kept that the sink refuses for good.
+    pub undeliverable: Folder,
     /// Signs the tickets' codes.
     pub keys: Arc<KeyRing>,
     /// Who sends.
     pub from: Mailbox,
+}
+
+/// What became of a domain event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Written {
+    /// There was nothing to send, or nothing that ever could be.
+    Passed,
+    /// A mail was sent.
+    Sent,
+    /// The log cannot be followed beyond it yet.
+    NotNow,
 }
 
 /// Why a mail is not written.
@@ -102,11 +116,18 @@ impl MailWorker {
             };
             let mut failed = false;
             for recorded in &page {
-                if stop.is_cancelled() || !self.write(recorded).await {
+                let written = if stop.is_cancelled() { Written::NotNow } else { self.write(recorded).await };
+                if written == Written::NotNow {
                     failed = true;
                     break;
                 }
                 position = recorded.position;
+                if written == Written::Sent
+                    && !self.sink.remembers()
+                    && !matches!(self.checkpoint.move_to(position).await, Ok(true))
+                {
+                    return STAND_BY;
+                }
             }
             match self.checkpoint.move_to(position).await {
                 Ok(true) if failed => return AFTER_FAILURE,
@@ -132,30 +153,29 @@ impl MailWorker {
         }
     }
 
-    /// Whether the log can be followed beyond this domain event.
-    async fn write(&self, recorded: &Recorded) -> bool {
+    async fn write(&self, recorded: &Recorded) -> Written {
         if recorded.stream.stream_type != StreamType::Booking {
-            return true;
+            return Written::Passed;
         }
         let tickets = match recorded.decode::<BookingDomainEvent>() {
             Ok(BookingDomainEvent::BookingConfirmed(confirmed)) => confirmed.tickets,
             Ok(BookingDomainEvent::BookingReinstated(reinstated)) => reinstated.tickets,
-            Ok(_) => return true,
+            Ok(_) => return Written::Passed,
             Err(error) => {
                 tracing::error!(position = recorded.position, %error, "a domain event cannot be read; no mail is written");
-                return true;
+                return Written::Passed;
             }
         };
         let id = BookingId(recorded.stream.id);
         match self.confirm(id, recorded, &tickets).await {
-            Ok(()) => true,
+            Ok(()) => Written::Sent,
             Err(Unwritten::Later(error)) => {
                 tracing::warn!(booking.id = %id, position = recorded.position, %error, "a mail is tried again");
-                false
+                Written::NotNow
             }
             Err(Unwritten::Never(error)) => {
-                tracing::error!(booking.id = %id, position = recorded.position, %error, "a mail cannot be written");
-                true
+                tracing::error!(booking.id = %id, position = recorded.position, %error, "a mail cannot be delivered, and is passed over");
+                Written::Passed
             }
         }
     }
@@ -183,7 +203,15 @@ impl MailWorker {
             text,
             language: language.tag(),
         };
-        self.sink.deliver(&mail).await.map_err(|error| later(&error))
+        match self.sink.deliver(&mail).await {
+            Ok(()) => Ok(()),
+            Err(Undelivered::Later(error)) => Err(Unwritten::Later(error)),
+            Err(Undelivered::Never(error)) => {
+                // Kept whole, so that somebody may send it once more.
+                self.undeliverable.deliver(&mail).await.map_err(|error| later(&error))?;
+                Err(Unwritten::Never(error))
+            }
+        }
     }
 
     fn code(&self, ticket: &IssuedTicket) -> Result<String, Unwritten> {

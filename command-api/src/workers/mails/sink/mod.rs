@@ -1,4 +1,6 @@
-//! Where mails go: without a mail server, into files.
+//! Where mails go: to a mail server ([`Smtp`]), and without one into files ([`Folder`]).
+
+mod smtp;
 
 use std::{
     io,
@@ -6,6 +8,8 @@ use std::{
 };
 
 use tokio::{fs, io::AsyncWriteExt};
+
+pub use smtp::{Smtp, SmtpUrlError};
 
 use super::message::Mail;
 
@@ -15,8 +19,28 @@ pub trait MailSink: Send + Sync {
     /// Takes a mail, durably, or finds that it took the one of that id before.
     ///
     /// # Errors
-    /// When it cannot now.
-    async fn deliver(&self, mail: &Mail) -> io::Result<()>;
+    /// When it cannot now, or never will.
+    async fn deliver(&self, mail: &Mail) -> Result<(), Undelivered>;
+
+    /// Whether a mail that comes again is recognised. Where it is not, whoever sends writes down at once what he has sent.
+    fn remembers(&self) -> bool;
+}
+
+/// Why a mail was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum Undelivered {
+    /// Not now: it is tried again.
+    #[error("{0}")]
+    Later(String),
+    /// The server refuses this mail to this person for good.
+    #[error("{0}")]
+    Never(String),
+}
+
+impl From<io::Error> for Undelivered {
+    fn from(error: io::Error) -> Self {
+        Self::Later(error.to_string())
+    }
 }
 
 /// `*.eml` files in a folder, named by the mail's id. A file is there whole or not at all, and once.
@@ -35,7 +59,11 @@ impl Folder {
 
 #[async_trait::async_trait]
 impl MailSink for Folder {
-    async fn deliver(&self, mail: &Mail) -> io::Result<()> {
+    fn remembers(&self) -> bool {
+        true
+    }
+
+    async fn deliver(&self, mail: &Mail) -> Result<(), Undelivered> {
         let path = self.0.join(format!("{}.eml", mail.id));
         if fs::try_exists(&path).await? {
             return Ok(());
@@ -48,6 +76,6 @@ impl MailSink for Folder {
         drop(file);
         fs::rename(&beside, &path).await?;
         // The name, too, has to survive a loss of power before the checkpoint passes it.
-        fs::File::open(&self.0).await?.sync_all().await
+        Ok(fs::File::open(&self.0).await?.sync_all().await?)
     }
 }
