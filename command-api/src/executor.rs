@@ -270,7 +270,11 @@ impl Executor {
         key: Option<&RequestKey>,
         decision: &mut D,
     ) -> Result<Carried<A>, Refusals> {
-        if let Some(receipt) = self.receipt(key).await? {
+        // What makes its aggregate finds its repetition in the append, or when it is refused; of a hundred who want one seat, that
+        // saves each a look.
+        if !D::IS_NEW
+            && let Some(receipt) = self.receipt(key).await?
+        {
             return Ok(Carried::Repeated(receipt));
         }
         let mut reading = Reading::Warm;

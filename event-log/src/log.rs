@@ -30,7 +30,7 @@ use crate::{
         StreamAppend,
     },
     runtime::{Clock, StoreClock, SystemClock},
-    sealing::{Sealer, Secrets},
+    sealing::{KeyMaker, Sealer, Secrets},
     store::{ClaimRow, Evidence, LeasedTimer, LogFilter, LogStore, ReceiptKey},
     stores::{memory::MemoryStore, mysql::MySqlStore, sqlite::SqliteStore},
     writer::{MAX_QUEUED_APPENDS, RETRY_AFTER_MS, Waiting, Writer},
@@ -84,6 +84,7 @@ struct Inner {
     head: Arc<watch::Sender<Position>>,
     clock: StoreClock,
     secrets: Secrets,
+    keys: KeyMaker,
     background: TaskTracker,
 }
 
@@ -220,7 +221,9 @@ impl EventLog {
         let died = CancellationToken::new();
         let tasks = Mutex::new(vec![watched(writer.run(), &died), watched(poller, &died)]);
         let secrets = Secrets::new(master_key);
-        let log = Self(Arc::new(Inner { store, queue, recent, head, clock, secrets, background: background.clone() }));
+        let keys = KeyMaker::start(store.clone());
+        let log =
+            Self(Arc::new(Inner { store, queue, recent, head, clock, secrets, keys, background: background.clone() }));
         Ok((log, LogService { stop, died, tasks, background }))
     }
 
@@ -443,7 +446,7 @@ impl EventLog {
     /// Seals and opens what identifies a person.
     #[must_use]
     pub fn sealer(&self) -> Sealer {
-        Sealer::new(self.0.store.clone(), self.0.secrets.clone())
+        Sealer::new(self.0.store.clone(), self.0.keys.clone(), self.0.secrets.clone())
     }
 
     /// The secrets that come from the master key.

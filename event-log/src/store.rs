@@ -185,6 +185,9 @@ pub struct Evidence {
     pub timers: Vec<Timer>,
 }
 
+/// A data key that is to be found, or made: what it is found by, and what is stored where there is none.
+pub type WantedKey = ([u8; 32], PersonKey);
+
 /// A person's wrapped data key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PersonKey {
@@ -256,8 +259,8 @@ pub trait LogStore: Send + Sync + 'static {
     async fn finish_timers(&self, timers: &[LeasedTimer]) -> Result<usize, StoreError>;
     /// Gives a lease back, due again at `due_at`. Compare-and-set by its lease; whether it was there.
     async fn reschedule_timer(&self, timer: &LeasedTimer, due_at: DateTime<Utc>) -> Result<bool, StoreError>;
-    /// The data key found by `lookup`, or `fresh` stored under it.
-    async fn person_key_or(&self, lookup: &[u8; 32], fresh: &PersonKey) -> Result<PersonKey, StoreError>;
+    /// For each of these the data key found by its lookup, or the fresh one stored under it; in one transaction, in their order.
+    async fn person_keys_or(&self, wanted: &[WantedKey]) -> Result<Vec<PersonKey>, StoreError>;
     /// The person found by `lookup`.
     async fn person_by(&self, lookup: &[u8; 32]) -> Result<Option<PersonId>, StoreError>;
     /// A person's data key; `None` once he was erased.

@@ -397,7 +397,7 @@ fn parse_ratio(text: &str) -> Option<f64> {
 }
 
 fn parse_smtp_url(text: &str) -> Option<String> {
-    tickiz_command_api::workers::mails::sink::Smtp::at(text).is_ok().then(|| text.to_owned())
+    tickiz_command_api::workers::mails::sink::Smtp::check(text).is_ok().then(|| text.to_owned())
 }
 
 fn parse_redis_url(text: &str) -> Option<String> {

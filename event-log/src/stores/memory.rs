@@ -17,7 +17,7 @@ use crate::{
     runtime::Clock,
     store::{
         AppendTransaction, ClaimRow, CommitError, Evidence, Head, LeasedTimer, Loaded, LogFilter, LogStore, Needs,
-        PersonKey, ReceiptKey, Snapshot, Writes,
+        PersonKey, ReceiptKey, Snapshot, WantedKey, Writes,
     },
 };
 
@@ -276,8 +276,11 @@ impl LogStore for MemoryStore {
         Ok(true)
     }
 
-    async fn person_key_or(&self, lookup: &[u8; 32], fresh: &PersonKey) -> Result<PersonKey, StoreError> {
-        Ok(self.tables.lock().await.people.entry(*lookup).or_insert_with(|| fresh.clone()).clone())
+    async fn person_keys_or(&self, wanted: &[WantedKey]) -> Result<Vec<PersonKey>, StoreError> {
+        let mut tables = self.tables.lock().await;
+        let found =
+            wanted.iter().map(|(lookup, fresh)| tables.people.entry(*lookup).or_insert_with(|| fresh.clone()).clone());
+        Ok(found.collect())
     }
 
     async fn person_by(&self, lookup: &[u8; 32]) -> Result<Option<PersonId>, StoreError> {

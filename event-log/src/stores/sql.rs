@@ -62,6 +62,22 @@ macro_rules! sql_store {
             }
         }
 
+        async fn keys_in(
+            pool: &sqlx::Pool<$database>,
+            wanted: &[&WantedKey],
+        ) -> Result<std::collections::BTreeMap<Vec<u8>, PersonKey>, StoreError> {
+            let mut query =
+                QueryBuilder::<$database>::new("SELECT lookup, person_id, wrapped FROM person_keys WHERE lookup IN (");
+            let mut list = query.separated(", ");
+            for (lookup, _) in padded(wanted) {
+                list.push_bind(lookup.to_vec());
+            }
+            query.push(")");
+            let rows: Vec<(Vec<u8>, Uuid, Vec<u8>)> = query.build_query_as().fetch_all(pool).await?;
+            let key = |(lookup, person_id, wrapped)| (lookup, PersonKey { person_id: PersonId(person_id), wrapped });
+            Ok(rows.into_iter().map(key).collect())
+        }
+
         async fn claims_in<'e>(
             executor: impl sqlx::Executor<'e, Database = $database>,
             prefix: &str,
@@ -283,22 +299,24 @@ macro_rules! sql_store {
                 Ok(query.build().execute(&self.pool).await?.rows_affected() == 1)
             }
 
-            async fn person_key_or(&self, lookup: &[u8; 32], fresh: &PersonKey) -> Result<PersonKey, StoreError> {
-                const FIND: &str = "SELECT person_id, wrapped FROM person_keys WHERE lookup = ?";
-                let known: Option<(Uuid, Vec<u8>)> =
-                    sqlx::query_as(FIND).bind(lookup.to_vec()).fetch_optional(&self.pool).await?;
-                if let Some((person_id, wrapped)) = known {
-                    return Ok(PersonKey { person_id: PersonId(person_id), wrapped });
+            async fn person_keys_or(&self, wanted: &[WantedKey]) -> Result<Vec<PersonKey>, StoreError> {
+                let all: Vec<&WantedKey> = wanted.iter().collect();
+                let mut found = keys_in(&self.pool, &all).await?;
+                let missing: Vec<&WantedKey> =
+                    wanted.iter().filter(|(lookup, _)| !found.contains_key(lookup.as_slice())).collect();
+                if !missing.is_empty() {
+                    let mut query =
+                        QueryBuilder::<$database>::new("INSERT INTO person_keys (lookup, person_id, wrapped) ");
+                    query.push_values(&missing, |mut row, (lookup, fresh)| {
+                        row.push_bind(lookup.to_vec()).push_bind(fresh.person_id.0).push_bind(fresh.wrapped.clone());
+                    });
+                    query.push(keep_first("lookup"));
+                    query.build().execute(&self.pool).await?;
+                    // Of two processes that make one at once, the first one's stays.
+                    found.extend(keys_in(&self.pool, &missing).await?);
                 }
-                let mut query =
-                    QueryBuilder::<$database>::new("INSERT INTO person_keys (lookup, person_id, wrapped) VALUES (");
-                query.push_bind(lookup.to_vec()).push(", ").push_bind(fresh.person_id.0).push(", ");
-                query.push_bind(fresh.wrapped.clone()).push(")").push(keep_first("lookup"));
-                query.build().execute(&self.pool).await?;
-                // Of two processes that make one at once, the first one's stays.
-                let (person_id, wrapped): (Uuid, Vec<u8>) =
-                    sqlx::query_as(FIND).bind(lookup.to_vec()).fetch_one(&self.pool).await?;
-                Ok(PersonKey { person_id: PersonId(person_id), wrapped })
+                let lost = || StoreError("a person's key that was written is not there".into());
+                wanted.iter().map(|(lookup, _)| found.get(lookup.as_slice()).cloned().ok_or_else(lost)).collect()
             }
 
             async fn person_by(&self, lookup: &[u8; 32]) -> Result<Option<PersonId>, StoreError> {

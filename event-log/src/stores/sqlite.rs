@@ -28,7 +28,7 @@ use crate::{
     runtime::{Clock, from_micros},
     store::{
         AppendTransaction, ClaimRow, ClaimWrite, CommitError, Evidence, Head, LeasedTimer, Loaded, LogFilter, LogStore,
-        Needs, PersonKey, ReceiptKey, Snapshot, Writes,
+        Needs, PersonKey, ReceiptKey, Snapshot, WantedKey, Writes,
     },
 };
 

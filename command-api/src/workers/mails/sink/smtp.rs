@@ -11,7 +11,7 @@ use lettre::{
     Address, AsyncSmtpTransport, AsyncTransport, Tokio1Executor,
     address::Envelope,
     transport::smtp::{
-        PoolConfig,
+        AsyncSmtpTransportBuilder, PoolConfig,
         authentication::Credentials,
         client::{Tls, TlsParameters},
     },
@@ -50,11 +50,23 @@ fn decoded(text: &str) -> Result<String, SmtpUrlError> {
 }
 
 impl Smtp {
-    /// The server of that address. Nothing is sent yet.
+    /// The server of that address. Nothing is sent yet; its connections are kept by a task of its own.
     ///
     /// # Errors
     /// When the address is none.
     pub fn at(address: &str) -> Result<Self, SmtpUrlError> {
+        Ok(Self(Self::transport(address)?.build()))
+    }
+
+    /// Whether an address is one, for whoever has no runtime yet.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn check(address: &str) -> Result<(), SmtpUrlError> {
+        Self::transport(address).map(|_| ())
+    }
+
+    fn transport(address: &str) -> Result<AsyncSmtpTransportBuilder, SmtpUrlError> {
         let url = Url::parse(address).map_err(|_| SmtpUrlError)?;
         let from_the_beginning = match url.scheme() {
             "smtp" => false,
@@ -86,7 +98,7 @@ impl Smtp {
             let password = decoded(url.password().unwrap_or_default())?;
             builder = builder.credentials(Credentials::new(decoded(url.username())?, password));
         }
-        Ok(Self(builder.build()))
+        Ok(builder)
     }
 }
 
@@ -115,6 +127,24 @@ impl MailSink for Smtp {
                 let for_good = code.is_some_and(|code| code.starts_with("55"));
                 Err(if for_good { Undelivered::Never(what) } else { Undelivered::Later(what) })
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_told_from_none_without_a_runtime() {
+        for right in
+            ["smtp://127.0.0.1:2525", "smtp://u:p%40ss@localhost", "smtps://mail.example.com", "smtp://[::1]:25/"]
+        {
+            Smtp::check(right).unwrap_or_else(|error| panic!("{right}: {error}"));
+        }
+        for wrong in ["", "127.0.0.1:25", "http://h/", "smtp://", "smtp://h/path", "smtp://h?tls=none", "smtp://h:port"]
+        {
+            assert!(Smtp::check(wrong).is_err(), "{wrong}");
         }
     }
 }
