@@ -2,6 +2,7 @@
 //!
 //! * **Pages of lists** are kept for [`PAGE_KEPT_FOR`] in this process, and of any number who want the same one that is not there,
 //!   one reads it; where processes share a cache, one of all of them.
+//! * **A hot show** is kept for [`SHOW_KEPT_FOR`] in this process, unless something newer was seen.
 //! * **Shows and their seats** come from the shared cache, if there is one, as long as its copy is not behind what this process has
 //!   seen and somebody keeps it up to date.
 //! * **Where the rows' store does not answer**, an old copy is shown rather than nothing. It is not asked again by every caller
@@ -24,6 +25,11 @@ use crate::{
     cache::{LIST_FRESH_FOR, LONGEST_SILENCE, PageCopy, PageFound, ReadCache, ShowCopy, ShowFound},
 };
 
+/// How long a show is kept in this process, as long as nothing newer was seen: a hot one is read some 25 times a second, however
+/// many ask. Less than a read model may be behind in good times.
+const SHOW_KEPT_FOR: Duration = Duration::from_millis(40);
+/// The most shows that are kept, some 10 KB each.
+const MAX_SHOWS: u64 = 1_000;
 /// How long a page is kept in this process. With [`LIST_FRESH_FOR`] well under a second.
 const PAGE_KEPT_FOR: Duration = Duration::from_millis(200);
 /// The most pages that are kept, some 50 KB each.
@@ -41,6 +47,7 @@ const PROBE_INTERVAL: Duration = Duration::from_millis(500);
 struct Inner {
     store: ReadStore,
     cache: Option<Arc<dyn ReadCache>>,
+    shows: moka::future::Cache<EventId, Arc<EventView>>,
     pages: moka::future::Cache<[u8; 32], PageCopy>,
     pages_read: AtomicU64,
     /// The rows' store did not answer, and is being probed.
@@ -56,8 +63,9 @@ impl ReadFront {
     #[must_use]
     pub fn new(store: ReadStore, cache: Option<Arc<dyn ReadCache>>) -> Self {
         let pages = moka::future::Cache::builder().max_capacity(MAX_PAGES).time_to_live(PAGE_KEPT_FOR).build();
+        let shows = moka::future::Cache::builder().max_capacity(MAX_SHOWS).time_to_live(SHOW_KEPT_FOR).build();
         let (pages_read, is_down) = (AtomicU64::new(0), AtomicBool::new(false));
-        Self(Arc::new(Inner { store, cache, pages, pages_read, is_down }))
+        Self(Arc::new(Inner { store, cache, shows, pages, pages_read, is_down }))
     }
 
     /// How many pages of lists were read from the rows.
@@ -70,7 +78,19 @@ impl ReadFront {
     ///
     /// # Errors
     /// When neither the rows nor a copy can be read.
-    pub async fn event(&self, id: EventId) -> Result<Option<EventView>, ReadError> {
+    pub async fn event(&self, id: EventId) -> Result<Option<Arc<EventView>>, ReadError> {
+        let seen = self.0.store.known_checkpoint(Projection::Events);
+        if let Some(view) = self.0.shows.get(&id).await.filter(|view| view.position >= seen) {
+            return Ok(Some(view));
+        }
+        let view = self.read_event(id).await?.map(Arc::new);
+        if let Some(view) = &view {
+            self.0.shows.insert(id, view.clone()).await;
+        }
+        Ok(view)
+    }
+
+    async fn read_event(&self, id: EventId) -> Result<Option<EventView>, ReadError> {
         let store = &self.0.store;
         Ok(match self.copy(id, false).await {
             Found::Current(copy) => Some(view(*copy)),

@@ -95,7 +95,7 @@ impl Stage {
         for id in ids {
             let (position, record, statuses) = self.store.event_with_seats(*id).await.unwrap().unwrap();
             assert_eq!(self.front.seat_statuses(*id).await.unwrap(), self.store.seat_statuses(*id).await.unwrap());
-            assert_eq!(self.front.event(*id).await.unwrap(), self.store.event(*id).await.unwrap());
+            assert_eq!(self.front.event(*id).await.unwrap().as_deref(), self.store.event(*id).await.unwrap().as_ref());
             if let Some(copy) = self.copy(*id).await {
                 assert_eq!(copy, ShowCopy { position, record, statuses });
             }

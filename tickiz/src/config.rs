@@ -254,6 +254,10 @@ pub enum ConfigError {
         known: String,
     },
     /// A setting is missing that the command needs.
+    #[cfg_attr(
+        not(feature = "distributed"),
+        allow(dead_code, reason = "only the roles need settings without a default")
+    )]
     #[error("{name} is not set; {why}; allowed: {allowed}", allowed = find(name).allowed)]
     Missing {
         /// The variable.

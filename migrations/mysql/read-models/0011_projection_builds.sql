@@ -1,4 +1,4 @@
--- The version of a projection that is being built beside the one that answers; gone when it is finished.
+-- The version of a projection that is being built beside the one that answers. Gone when it is finished.
 CREATE TABLE IF NOT EXISTS projection_builds (
     name VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
     version INT NOT NULL,

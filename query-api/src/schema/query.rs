@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// A show that the caller may see; `None` where it is not there, or not his to see.
-pub async fn visible_show(app: &App, caller: &Caller, id: EventId) -> Answered<Option<EventView>> {
+pub async fn visible_show(app: &App, caller: &Caller, id: EventId) -> Answered<Option<Arc<EventView>>> {
     app.freshness.of(&app.reads, id.0).await?;
     let show = app.front.event(id).await?;
     Ok(show.filter(|view| allow(caller, Action::SeeShow(&view.show)).is_ok()))
@@ -43,7 +43,7 @@ async fn at_least(ctx: &Context<'_>, min_position: Option<Position>) -> Answered
 async fn event(ctx: &Context<'_>, id: &str, min_position: Option<Position>) -> Answered<Option<Event>> {
     at_least(ctx, min_position).await?;
     let Ok(id) = id.parse() else { return Ok(None) };
-    Ok(visible_show(app_of(ctx), caller_of(ctx), id).await?.map(|view| Event(Arc::new(view))))
+    Ok(visible_show(app_of(ctx), caller_of(ctx), id).await?.map(Event))
 }
 
 /// `None` also for a show without a plan.
