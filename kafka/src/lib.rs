@@ -12,20 +12,26 @@
 //! # Layout
 //!
 //! * [`topic`]: name, partitions, and how the topic is made. [`record`]: a domain event as a Kafka record, both ways.
-//! * [`asyncapi`]: both for outsiders. [`relay`]: log to topic. [`lease`]: which process is the relay. [`stream`]: topic to readers.
-//! * [`compare`]: whether the topic is the log.
+//! * [`asyncapi`]: both for outsiders. [`stream`]: topic to readers. [`compare`]: whether the topic is the log.
+//! * [`relay`]: log to topic. [`publisher`]: its transactions. [`resume`]: where it goes on. [`lease`]: which process is the relay.
+//! * [`stats`]: what relay and readers have done.
 
 pub mod asyncapi;
 pub mod compare;
 pub mod lease;
+pub mod publisher;
 pub mod record;
 pub mod relay;
+pub mod resume;
+pub mod stats;
 pub mod stream;
 pub mod topic;
 
 pub use compare::compare_topic;
 pub use lease::Lease;
+pub use publisher::Publisher;
 pub use relay::{Relay, RelayError};
+pub use resume::last_committed;
 pub use stream::KafkaStream;
 pub use topic::Topic;
 

@@ -5,8 +5,8 @@ use chrono::DateTime;
 use rdkafka::message::{Header, Headers, Message, OwnedHeaders};
 use tickiz_domain::stream::{StreamId, StreamType};
 use tickiz_event_log::{
-    metadata_json,
-    record::{Metadata, Recorded},
+    leaf_hash, metadata_json,
+    record::{Metadata, Recorded, SHARD},
 };
 use uuid::Uuid;
 
@@ -29,7 +29,7 @@ pub const HEADERS: [(&str, &str, bool); 12] = [
 /// Why a record is not one of ours.
 #[derive(Debug, thiserror::Error)]
 #[error("a record of the topic cannot be read: {0}")]
-pub struct NotOurs(pub(crate) String);
+pub struct NotOurs(String);
 
 /// The record's key: the show's id where there is one, else the stream's. For outsiders; the partition is the shard.
 #[must_use]
@@ -119,4 +119,20 @@ pub fn recorded(message: &impl Message) -> Result<Recorded, NotOurs> {
         metadata,
         leaf_hash: leaf_hash.ok_or_else(|| NotOurs("its header leaf_hash is none".to_owned()))?,
     })
+}
+
+/// The domain event of a record, where its hash is that of what it says and it is of our shard. So what was changed on its way, or
+/// was written by somebody else, is not taken for the log's.
+///
+/// # Errors
+/// When it is not one of ours.
+pub fn verified(message: &impl Message) -> Result<Recorded, NotOurs> {
+    let event = recorded(message)?;
+    if event.shard != SHARD {
+        return Err(NotOurs(format!("position {} is of shard {}", event.position, event.shard)));
+    }
+    if leaf_hash(&event) != event.leaf_hash {
+        return Err(NotOurs(format!("position {} says something else than its leaf_hash", event.position)));
+    }
+    Ok(event)
 }

@@ -4,12 +4,13 @@
 //! finds its place by time: a record's time is when its domain event was recorded, and those never sink. Everything else about
 //! order and gaps is [`tickiz_projections::stream::Ordered`]'s.
 //!
-//! While the topic is silent a reader looks into the log now and then. So a broker that is away, a topic that was deleted or a
-//! relay that does not run makes it later, not deaf.
+//! While the topic has nothing new a reader looks into the log now and then, whether the topic is silent or busy with what was
+//! handed out before. So a broker that is away, a topic that was deleted or is filled again, or a relay that does not run makes it
+//! later, not deaf.
 
 use std::{
-    sync::Arc,
-    time::{Duration, Instant},
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -17,21 +18,25 @@ use futures::FutureExt;
 use rdkafka::{
     Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer, StreamConsumer},
+    message::BorrowedMessage,
 };
-use tickiz_event_log::{
-    leaf_hash,
-    record::{Position, Recorded, SHARD, StoreError},
-};
+use tickiz_event_log::record::{Position, Recorded, SHARD, StoreError};
 use tickiz_projections::stream::{DomainEventReader, DomainEventStream, LogSource};
+
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::{
     KafkaError, blocking,
-    record::{NotOurs, position, recorded},
+    record::{position, verified},
+    stats::{self, StreamStats},
     topic::Topic,
 };
 
-/// How long a topic is silent before the log is looked at.
+/// How long a topic has nothing new before the log is looked at.
 pub const SILENCE: Duration = Duration::from_millis(500);
+/// Records read from the topic without giving way to other tasks, or to a look into the log. Passing over a record that was handed
+/// out before takes about a microsecond.
+const MAX_AT_ONCE: usize = 1_000;
 /// How long a broker may take to say where a time is in the topic.
 const PATIENCE: Duration = Duration::from_secs(3);
 
@@ -40,13 +45,20 @@ const PATIENCE: Duration = Duration::from_secs(3);
 pub struct KafkaStream {
     topic: Topic,
     log: Arc<dyn LogSource>,
+    stats: Arc<StreamStats>,
 }
 
 impl KafkaStream {
     /// The stream of that topic, and the log behind it.
     #[must_use]
     pub fn new(topic: Topic, log: Arc<dyn LogSource>) -> Self {
-        Self { topic, log }
+        Self { topic, log, stats: Arc::default() }
+    }
+
+    /// What its readers have done, all together.
+    #[must_use]
+    pub fn stats(&self) -> Arc<StreamStats> {
+        self.stats.clone()
     }
 
     fn consumer<C: rdkafka::config::FromClientConfig>(&self) -> Result<C, KafkaError> {
@@ -107,45 +119,59 @@ impl DomainEventStream for KafkaStream {
             .add_partition_offset(&self.topic.name, SHARD, place)
             .and_then(|()| consumer.assign(&assignment))
             .map_err(|error| failed(error.into()))?;
-        let fresh_at = Instant::now();
-        Ok(Box::new(KafkaReader { consumer, log: self.log.clone(), cursor: after, fresh_at }))
+        let (log, stats) = (self.log.clone(), self.stats.clone());
+        Ok(Box::new(KafkaReader { consumer, log, stats, cursor: after, seen_new: Instant::now() }))
     }
-}
-
-/// The same record, if it is as the log wrote it.
-fn ours(event: Recorded) -> Result<Recorded, NotOurs> {
-    if event.shard != SHARD {
-        return Err(NotOurs(format!("it is of shard {}", event.shard)));
-    }
-    if leaf_hash(&event) != event.leaf_hash {
-        return Err(NotOurs(format!("position {} is not what its hash says", event.position)));
-    }
-    Ok(event)
 }
 
 struct KafkaReader {
     consumer: StreamConsumer,
     log: Arc<dyn LogSource>,
+    stats: Arc<StreamStats>,
     /// The last position handed out.
     cursor: Position,
-    /// When something was handed out last, or the log looked at.
-    fresh_at: Instant,
+    /// When the topic had something new, or the log was found to have nothing more.
+    seen_new: Instant,
 }
 
 impl KafkaReader {
-    /// A domain event that was not handed out before. What is not ours is passed over: a gap is filled from the log.
-    fn fresh(&self, message: &rdkafka::message::BorrowedMessage<'_>) -> Option<Arc<Recorded>> {
-        // What was handed out before is not worth reading whole.
-        if position(message).is_ok_and(|position| position <= self.cursor) {
-            return None;
+    /// What is new of this record and those that are there already, at most `limit`. Nothing is waited for, so that dropping the
+    /// future that calls this loses nothing.
+    fn take(&self, first: &BorrowedMessage<'_>, limit: usize) -> Vec<Arc<Recorded>> {
+        let mut batch: Vec<Arc<Recorded>> = self.new_in(first).into_iter().collect();
+        for _ in 1..MAX_AT_ONCE {
+            if batch.len() >= limit {
+                break;
+            }
+            let Some(Ok(message)) = self.consumer.recv().now_or_never() else { break };
+            batch.extend(self.new_in(&message));
         }
-        match recorded(message).and_then(ours) {
-            Ok(event) => Some(Arc::new(event)),
+        batch
+    }
+
+    /// A domain event that was not handed out before. What is not ours is passed over: a gap is filled from the log.
+    fn new_in(&self, message: &BorrowedMessage<'_>) -> Option<Arc<Recorded>> {
+        // Its position alone comes first: of a topic that is filled again, most is old.
+        let read = position(message).and_then(|position| {
+            if position <= self.cursor { Ok(None) } else { verified(message).map(Arc::new).map(Some) }
+        });
+        match read {
+            Ok(Some(event)) => return Some(event),
+            Ok(None) => stats::add(&self.stats.stale, 1),
             Err(error) => {
-                tracing::warn!(%error, "a record of the topic is passed over");
-                None
+                let refused = self.stats.refused.fetch_add(1, Relaxed) + 1;
+                // Ever more seldom: whoever writes into the topic writes more than one.
+                if refused.is_power_of_two() {
+                    tracing::warn!(%error, refused, "a record of the topic is passed over");
+                }
             }
         }
+        None
+    }
+
+    fn hand_out(&mut self, batch: Vec<Arc<Recorded>>) -> Vec<Arc<Recorded>> {
+        self.cursor = batch.iter().map(|event| event.position).fold(self.cursor, Position::max);
+        batch
     }
 }
 
@@ -153,33 +179,34 @@ impl KafkaReader {
 impl DomainEventReader for KafkaReader {
     async fn next_batch(&mut self, limit: usize) -> Result<Vec<Arc<Recorded>>, StoreError> {
         loop {
-            let mut batch = Vec::new();
-            match tokio::time::timeout(SILENCE, self.consumer.recv()).await {
-                Ok(Ok(message)) => {
-                    batch.extend(self.fresh(&message));
-                    // What is there already comes along; nothing is waited for, so that dropping this future loses nothing. Bounded by
-                    // what is read, not by what is fresh: a topic may hold much that was handed out long ago.
-                    for _ in 1..limit {
-                        let Some(Ok(message)) = self.consumer.recv().now_or_never() else { break };
-                        batch.extend(self.fresh(&message));
-                    }
-                    // A relay that begins anew keeps the topic busy with what everybody has.
-                    if batch.is_empty() && self.fresh_at.elapsed() >= SILENCE {
-                        batch = self.log.read(self.cursor, limit).await?;
-                        self.fresh_at = Instant::now();
-                    }
-                }
+            let due = self.seen_new + SILENCE;
+            let batch = match timeout_at(due, self.consumer.recv()).await {
+                Ok(Ok(message)) => self.take(&message, limit),
                 Ok(Err(error)) => {
                     tracing::debug!(%error, "the topic cannot be read; domain events come from the log");
-                    tokio::time::sleep(SILENCE).await;
-                    batch = self.log.read(self.cursor, limit).await?;
+                    sleep_until(due).await;
+                    Vec::new()
                 }
-                Err(_silent) => batch = self.log.read(self.cursor, limit).await?,
+                Err(_silent) => Vec::new(),
+            };
+            if !batch.is_empty() {
+                stats::add(&self.stats.from_topic, batch.len());
+                self.seen_new = Instant::now();
+                return Ok(self.hand_out(batch));
             }
-            if let Some(last) = batch.iter().map(|event| event.position).max() {
-                self.cursor = self.cursor.max(last);
-                self.fresh_at = Instant::now();
-                return Ok(batch);
+            if Instant::now() < due {
+                tokio::task::yield_now().await;
+                continue;
+            }
+            let batch = self.log.read(self.cursor, limit).await?;
+            stats::add(&self.stats.looks, 1);
+            // A full batch means that there is more, and nobody waits for the topic to have it.
+            if batch.len() < limit {
+                self.seen_new = Instant::now();
+            }
+            if !batch.is_empty() {
+                stats::add(&self.stats.from_log, batch.len());
+                return Ok(self.hand_out(batch));
             }
         }
     }

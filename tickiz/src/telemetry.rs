@@ -1,6 +1,8 @@
 //! What this process tells of itself: starts telemetry as it is configured, and observes what the process has opened.
 
 use opentelemetry::{KeyValue, global};
+#[cfg(feature = "distributed")]
+use tickiz_kafka::stats::{RelayFigures, StreamFigures};
 use tickiz_read_models::Projection;
 use tickiz_telemetry::{Options, Telemetry, TelemetryError};
 
@@ -66,6 +68,68 @@ pub fn observe(stores: &Stores) {
             .u64_observable_counter("tickiz_redis_failures")
             .with_description("How often Redis did not answer.")
             .with_callback(move |observer| observer.observe(redis.failures(), &[]))
+            .build();
+    }
+}
+
+/// A counter's name, what it is, and which of the figures.
+#[cfg(feature = "distributed")]
+type Counted<F> = (&'static str, &'static str, fn(&F) -> u64);
+
+/// Observes the relay for as long as the process lives.
+#[cfg(feature = "distributed")]
+pub fn observe_relay(stats: std::sync::Arc<tickiz_kafka::stats::RelayStats>) {
+    let meter = global::meter("tickiz");
+    let now = stats.clone();
+    meter
+        .i64_observable_gauge("tickiz_relay_lag_positions")
+        .with_description("How far the topic is behind the log; 0 while another process is the relay.")
+        .with_callback(move |observer| observer.observe(now.figures().lag, &[]))
+        .build();
+    let counters: [Counted<RelayFigures>; 5] = [
+        ("tickiz_relay_records", "Domain events committed in the topic.", |now| now.records),
+        ("tickiz_relay_batches", "Transactions committed in the topic.", |now| now.batches),
+        ("tickiz_relay_bytes", "Bytes of payload committed in the topic.", |now| now.bytes),
+        ("tickiz_relay_empty_reads", "How often the log did not have yet what its head says.", |now| now.empty_reads),
+        ("tickiz_relay_failures", "How often the relay had to begin anew.", |now| now.failures),
+    ];
+    for (name, description, figure) in counters {
+        let stats = stats.clone();
+        meter
+            .u64_observable_counter(name)
+            .with_description(description)
+            .with_callback(move |observer| observer.observe(figure(&stats.figures()), &[]))
+            .build();
+    }
+}
+
+/// Observes what the readers of the topic get, for as long as the process lives.
+#[cfg(feature = "distributed")]
+pub fn observe_stream(stats: std::sync::Arc<tickiz_kafka::stats::StreamStats>) {
+    let meter = global::meter("tickiz");
+    let now = stats.clone();
+    meter
+        .u64_observable_counter("tickiz_stream_events")
+        .with_description("Domain events handed out to projections and feeds, by where they came from.")
+        .with_callback(move |observer| {
+            let figures = now.figures();
+            observer.observe(figures.from_topic, &[KeyValue::new("from", "topic")]);
+            observer.observe(figures.from_log, &[KeyValue::new("from", "log")]);
+        })
+        .build();
+    let counters: [Counted<StreamFigures>; 3] = [
+        ("tickiz_stream_looks", "How often the log was looked at, since the topic had nothing new.", |now| now.looks),
+        ("tickiz_stream_stale", "Records of the topic dropped because they were handed out before.", |now| now.stale),
+        ("tickiz_stream_refused", "Records of the topic passed over because they are not the log's.", |now| {
+            now.refused
+        }),
+    ];
+    for (name, description, figure) in counters {
+        let stats = stats.clone();
+        meter
+            .u64_observable_counter(name)
+            .with_description(description)
+            .with_callback(move |observer| observer.observe(figure(&stats.figures()), &[]))
             .build();
     }
 }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use sqlx::{Connection, Executor, MySqlConnection};
 use support::{PATIENCE, Tickiz, buyer, data, house::House, seated};
 use tickiz_event_log::{EventLog, LogOptions, record::Recorded};
-use tickiz_kafka::{Topic, relay::Publisher};
+use tickiz_kafka::{Publisher, Topic};
 
 /// Whether the report names that promise.
 fn names(report: &Value, promise: &str) -> bool {

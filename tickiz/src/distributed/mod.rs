@@ -154,7 +154,9 @@ async fn next_ended(roles: &mut Roles) -> anyhow::Result<()> {
 
 impl Setting {
     fn stream(&self) -> Arc<KafkaStream> {
-        Arc::new(KafkaStream::new(self.topic.clone(), Arc::new(self.stores.log.clone())))
+        let stream = KafkaStream::new(self.topic.clone(), Arc::new(self.stores.log.clone()));
+        telemetry::observe_stream(stream.stats());
+        Arc::new(stream)
     }
 
     async fn write_side(&self, share: Share) -> anyhow::Result<WriteSide> {
@@ -189,6 +191,7 @@ impl Setting {
     fn relay(&self) -> anyhow::Result<Started> {
         let url = self.config.mysql_url.as_deref().context("TICKIZ_MYSQL_URL is not set")?;
         let relay = Relay::new(self.stores.log.clone(), url, self.topic.clone());
+        telemetry::observe_relay(relay.stats());
         let probe = RelayProbe { log: self.stores.log.clone(), reached: relay.reached() };
         let mut roles = Roles::default();
         let stop = roles.stop.clone();
@@ -284,6 +287,14 @@ impl Probed for ProjectorProbe {
             let name = format!("tickiz_projection_position{{projection=\"{}\"}}", projection.name());
             gauge(name, help, self.handle.progress(projection).position)
         });
-        head(&self.log).await.into_iter().chain(reached).collect()
+        let aside = self.reads.set_aside().await.ok().map(|aside| {
+            Projection::ALL.map(|projection| {
+                let name = format!("tickiz_projection_standing_still{{projection=\"{}\"}}", projection.name());
+                let count = aside.iter().filter(|one| one.projection == projection).count();
+                let help = "Shows and bookings that stand still by a domain event that could not be read.";
+                gauge(name, help, i64::try_from(count).unwrap_or(i64::MAX))
+            })
+        });
+        head(&self.log).await.into_iter().chain(reached).chain(aside.into_iter().flatten()).collect()
     }
 }
