@@ -6,7 +6,7 @@
 //! The golden examples in `schemas/` hold one document per type and version, and a test decodes all of them.
 
 use chrono::{DateTime, Utc};
-use serde_json::Value;
+use serde_json::{Value, error::Category};
 use uuid::Uuid;
 
 use crate::{claim::ClaimChange, stream::StreamType, timer::Timer};
@@ -32,15 +32,20 @@ pub enum DecodeError {
         /// The newest version that this program reads.
         newest: i32,
     },
-    /// The document is not of the shape that its version says.
-    #[error("{event_type} version {version}: {source}")]
+    /// The document is not of the shape that its version says. Where, and no more: what serde says may quote a value, and this goes
+    /// into logs and tables.
+    #[error("{event_type} version {version} is not of its shape: {fault} at line {line}, column {column}")]
     Document {
         /// The stored name.
         event_type: String,
         /// The stored version.
         version: i32,
-        /// What serde found.
-        source: serde_json::Error,
+        /// What kind of fault it is.
+        fault: &'static str,
+        /// From 1 on; 0 where an old document was lifted first.
+        line: usize,
+        /// From 1 on; 0 where an old document was lifted first.
+        column: usize,
     },
 }
 
@@ -154,7 +159,17 @@ pub fn decode_body<T: serde::de::DeserializeOwned>(
     upcasters: &[Upcaster],
     payload: &[u8],
 ) -> Result<T, DecodeError> {
-    let document = |source| DecodeError::Document { event_type: event_type.to_owned(), version, source };
+    let document = |error: serde_json::Error| DecodeError::Document {
+        event_type: event_type.to_owned(),
+        version,
+        fault: match error.classify() {
+            Category::Io | Category::Eof => "it ends too early",
+            Category::Syntax => "it is not JSON",
+            Category::Data => "a field is missing, unknown or of another type",
+        },
+        line: error.line(),
+        column: error.column(),
+    };
     if version == newest {
         return serde_json::from_slice(payload).map_err(document);
     }

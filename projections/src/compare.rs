@@ -116,9 +116,9 @@ impl Folded {
     async fn take(&mut self, recorded: &Arc<Recorded>, plans: &PlanSource) -> Result<(), StreamError> {
         let position = recorded.position;
         if let Some(step) = Step::of(recorded) {
-            let subject = step.show.map_or(recorded.stream.id, |show| show.0);
-            if !self.stuck.contains_key(&(Projection::Events, subject)) && !self.take_show(subject, step, plans).await?
-            {
+            let subject = step.subject();
+            let stuck = |subject| self.stuck.contains_key(&(Projection::Events, subject));
+            if !stuck(subject) && (step.follows(stuck).is_some() || !self.take_show(subject, step, plans).await?) {
                 self.stuck.insert((Projection::Events, subject), position);
             }
         }
@@ -181,8 +181,16 @@ pub async fn compare_with_log(log: &Arc<dyn LogSource>, store: &ReadStore) -> Re
             }
             folded => folded?,
         };
-        let mut found = Found { projection, differences: &mut differences };
-        found.compare_set_aside(&mut scan, &folded).await?;
+        let mut found = Found { projection, differences: &mut differences, aside: BTreeSet::new() };
+        // What stands still in the rows cannot be compared with what does not stand still in the fold: it is said once.
+        let mut folded = folded;
+        for subject in found.compare_set_aside(&mut scan, &folded).await? {
+            let show = EventId(subject);
+            folded.shows.remove(&show);
+            folded.seats.retain(|(of, _), _| *of != show);
+            folded.bookings.remove(&BookingId(subject));
+            found.aside.insert(subject);
+        }
         match projection {
             Projection::Events => {
                 found.compare_shows(&mut scan, folded.shows).await?;
@@ -197,6 +205,8 @@ pub async fn compare_with_log(log: &Arc<dyn LogSource>, store: &ReadStore) -> Re
 struct Found<'a> {
     projection: Projection,
     differences: &'a mut Vec<Difference>,
+    /// What stands still in the rows and would not any more.
+    aside: BTreeSet<Uuid>,
 }
 
 impl Found<'_> {
@@ -204,7 +214,8 @@ impl Found<'_> {
         self.differences.push(Difference { projection: self.projection, key, position, what: what.into() });
     }
 
-    async fn compare_set_aside(&mut self, scan: &mut Scan, folded: &Folded) -> Result<(), ReadError> {
+    /// What stands still in the rows and would not any more.
+    async fn compare_set_aside(&mut self, scan: &mut Scan, folded: &Folded) -> Result<Vec<Uuid>, ReadError> {
         let stored: BTreeSet<Uuid> = scan.set_aside().await?.into_iter().map(|aside| aside.subject).collect();
         let here = self.projection;
         let expected = folded.stuck.iter().filter(|((projection, _), _)| *projection == here);
@@ -215,14 +226,15 @@ impl Found<'_> {
                 self.note(subject.to_string(), *position, "a domain event cannot be read, and is not set aside");
             }
         }
-        for subject in stored.difference(&seen) {
+        let mended: Vec<Uuid> = stored.difference(&seen).copied().collect();
+        for subject in &mended {
             self.note(
                 subject.to_string(),
                 0,
                 "it stands still by a domain event that can be read now: rebuild the projection",
             );
         }
-        Ok(())
+        Ok(mended)
     }
 
     async fn compare_shows(
@@ -236,6 +248,9 @@ impl Found<'_> {
             let Some(last) = rows.last() else { break };
             after = Some(last.record.id);
             for Scanned { record: row, columns_agree } in rows {
+                if self.aside.contains(&row.id.0) {
+                    continue;
+                }
                 let key = format!("Event/{}", row.id);
                 match expected.remove(&row.id) {
                     None => self.note(key, 0, "the log knows no such show"),
@@ -269,6 +284,9 @@ impl Found<'_> {
             let Some(last) = rows.last() else { break };
             after = Some((last.event_id, last.index));
             for row in rows {
+                if self.aside.contains(&row.event_id.0) {
+                    continue;
+                }
                 match expected.remove(&(row.event_id, row.index)) {
                     None => {
                         self.note(key_of(&row), checkpoint, format!("it is {:?}, the log says it is free", row.status))
@@ -298,6 +316,9 @@ impl Found<'_> {
             let Some(last) = rows.last() else { break };
             after = Some(last.record.id);
             for Scanned { record: row, columns_agree } in rows {
+                if self.aside.contains(&row.id.0) {
+                    continue;
+                }
                 let key = format!("Booking/{}", row.id);
                 match expected.remove(&row.id) {
                     None => self.note(key, 0, "the log knows no such booking"),

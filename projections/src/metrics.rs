@@ -9,7 +9,7 @@ use std::{
 use chrono::Utc;
 use opentelemetry::{
     KeyValue, global,
-    metrics::{Gauge, Histogram},
+    metrics::{Counter, Gauge, Histogram},
 };
 use tickiz_event_log::record::Recorded;
 use tickiz_read_models::Projection;
@@ -21,6 +21,7 @@ const BATCH_BOUNDS: [f64; 10] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 25
 pub(crate) struct Metrics {
     lag_milliseconds: Gauge<i64>,
     batch: Histogram<u64>,
+    set_aside: Counter<u64>,
 }
 
 /// The process's own.
@@ -38,10 +39,21 @@ pub(crate) static METRICS: LazyLock<Metrics> = LazyLock::new(|| {
             .with_description("Domain events of one transaction of a projection.")
             .with_boundaries(BATCH_BOUNDS.to_vec())
             .build(),
+        set_aside: meter
+            .u64_counter("tickiz_projection_set_aside")
+            .with_description(
+                "Domain events that a projection could not read and set aside, with their show or booking.",
+            )
+            .build(),
     }
 });
 
 impl Metrics {
+    /// A show or booking stands still from now on.
+    pub(crate) fn set_aside(&self, projection: Projection) {
+        self.set_aside.add(1, &[KeyValue::new("projection", projection.name())]);
+    }
+
     /// A batch is in the store.
     pub(crate) fn projected(&self, projection: Projection, batch: &[Arc<Recorded>], began: SystemTime) {
         let Some(last) = batch.last() else { return };

@@ -9,10 +9,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use tickiz_event_log::record::{Position, Recorded, StoreError};
-use tickiz_read_models::{Projection, ReadError, ReadStore, SetAside, WriteTx};
+use tickiz_read_models::{Projection, ReadError, ReadStore, SetAside, WriteTx, versions::Standing};
 use uuid::Uuid;
 
-use crate::{mirror::ShowChange, plans::PlanError};
+use crate::{metrics::METRICS, mirror::ShowChange, plans::PlanError, stream::LogSource};
 
 /// Why a batch was not projected. Everything here may be tried again.
 #[derive(Debug, thiserror::Error)]
@@ -119,6 +119,71 @@ async fn write_to(
     Ok(Outcome::Projected)
 }
 
+/// What became of an attempt to let another version answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flip {
+    /// It answers.
+    Done {
+        /// The version that answered before.
+        before: i32,
+        /// Up to where the new one was complete then.
+        position: Position,
+    },
+    /// It is further behind than one batch. Nothing was done.
+    TooFarBehind,
+}
+
+/// Lets another version answer. What the one that answers is ahead is projected first, at most `limit` domain events; whoever
+/// projects that one waits meanwhile, so that it cannot stay ahead for ever.
+///
+/// # Errors
+/// As [`project`].
+///
+/// # Panics
+/// When the log has a gap.
+pub async fn project_and_flip(
+    projector: &mut dyn Projector,
+    store: &ReadStore,
+    log: &Arc<dyn LogSource>,
+    version: i32,
+    limit: usize,
+) -> Result<Flip, ProjectError> {
+    let tx = store.begin_beside(projector.projection(), version).await?;
+    let outcome = flip_in(projector, tx, log, limit).await;
+    // What is in memory is right only if this process has written last.
+    if outcome.is_err() {
+        projector.forget();
+    }
+    outcome
+}
+
+async fn flip_in(
+    projector: &mut dyn Projector,
+    mut tx: WriteTx,
+    log: &Arc<dyn LogSource>,
+    limit: usize,
+) -> Result<Flip, ProjectError> {
+    let Standing { active, there, here } = tx.hold_pointer().await?;
+    if active == tx.version() {
+        return Ok(Flip::Done { before: active, position: there });
+    }
+    let behind = usize::try_from(there - here).unwrap_or(0);
+    if behind > limit {
+        return Ok(Flip::TooFarBehind);
+    }
+    if behind > 0 {
+        let batch = log.read(here, behind).await?;
+        let contiguous = batch.iter().zip(here + 1..).all(|(recorded, wanted)| recorded.position == wanted);
+        assert!(contiguous && batch.len() == behind, "the log has what was projected out of it");
+        // Another process may have written meanwhile what this one has in memory.
+        projector.forget();
+        assert!(tx.advance(here, there).await?, "a checkpoint that is held stands still");
+        projector.apply(&mut tx, &batch).await?;
+    }
+    tx.flip().await?;
+    Ok(Flip::Done { before: active, position: here.max(there) })
+}
+
 /// Why a domain event stops its show or booking.
 #[derive(Debug, thiserror::Error)]
 pub enum Poison {
@@ -128,6 +193,9 @@ pub enum Poison {
     /// It cannot follow what was before.
     #[error(transparent)]
     Apply(#[from] crate::events::ApplyError),
+    /// Its booking has a domain event before it that could not be read.
+    #[error("booking {0} has a domain event before it that cannot be read")]
+    Follows(Uuid),
     /// Its plan is not to be had.
     #[error("{0}")]
     Plan(String),
@@ -163,6 +231,7 @@ impl From<crate::events::ApplyError> for Stop {
 
 /// The note of a domain event that stops a show or booking. Logged here, once, since only the first is noted.
 pub(crate) fn note(projection: Projection, subject: Uuid, recorded: &Recorded, poison: &Poison) -> SetAside {
+    METRICS.set_aside(projection);
     tracing::error!(
         projection = projection.name(),
         position = recorded.position,

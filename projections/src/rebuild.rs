@@ -1,10 +1,14 @@
 //! Builds another version of a projection beside the one that answers, from the log at full speed, and flips.
 //!
-//! Nobody waits for it: the version that answers goes on being projected until the pointer is moved, and is not moved before the
-//! other has come as far. Interrupted, it goes on where the checkpoint of the version is that was begun. While a page is written
-//! the next one is read.
+//! Nobody waits for it but at the very end: the version that answers goes on being projected until the other is less than a page
+//! behind; then it is held still, what is missing is projected, and the pointer is moved, in one transaction. Interrupted, it goes
+//! on where the checkpoint of the version is that was begun; so do two that build the same, which take turns. While a page is
+//! written the next one is read.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tickiz_event_log::record::{Position, Recorded, StoreError};
 use tickiz_read_models::{Projection, ReadError, ReadStore};
@@ -14,16 +18,16 @@ use crate::{
     bookings::BookingsProjector,
     events::EventsProjector,
     plans::PlanSource,
-    project::{Outcome, ProjectError, Projector, project_beside},
+    project::{Flip, Outcome, ProjectError, Projector, project_and_flip, project_beside},
     stream::LogSource,
 };
 
 /// Domain events of one transaction: more than a projector that keeps up takes, since here nobody waits for the next one.
 pub const PAGE: usize = 2_000;
-/// How long it is waited before the pointer is tried again that the other version was too far ahead for.
-const FLIP_PAUSE: Duration = Duration::from_millis(5);
-/// How often that is tried.
-const MAX_FLIPS: u32 = 2_000;
+/// How long a store or a log may fail before the build is given up. What was built is kept.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+/// How long it is waited before they are tried again.
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// What is built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,9 +72,6 @@ pub enum RebuildError {
     /// There is no version that was left.
     #[error("there is no version of {0} to go back to")]
     NothingLeft(Projection),
-    /// The version that answers stays ahead.
-    #[error("the new version of {0} does not catch up with the one that answers; try again when less is sold")]
-    NeverCatchesUp(Projection),
     /// It was told to stop.
     #[error("interrupted; the same command goes on where it was")]
     Interrupted,
@@ -92,7 +93,7 @@ fn projector(projection: Projection, log: &Arc<dyn LogSource>) -> Box<dyn Projec
     }
 }
 
-/// Builds, and lets it answer.
+/// Builds, and lets it answer. A store or a log that fails is tried again, for [`PATIENCE`] without any progress.
 ///
 /// # Errors
 /// Why it was not finished.
@@ -104,22 +105,38 @@ pub async fn rebuild(
     stop: &CancellationToken,
     mut tell: impl FnMut(Progress),
 ) -> Result<Rebuilt, RebuildError> {
-    let versions = store.versions_of(projection).await?;
     let version = match goal {
         Goal::Next => store.begin_build(projection).await?,
-        Goal::Back => *versions.left.last().ok_or(RebuildError::NothingLeft(projection))?,
+        Goal::Back => {
+            let left = store.versions_of(projection).await?.left;
+            *left.last().ok_or(RebuildError::NothingLeft(projection))?
+        }
     };
     let mut build = Build { projector: projector(projection, log), store, log, version };
     let from = store.checkpoint_of(projection, version).await?;
     tell(Progress { version, from, position: from });
-    for _ in 0..MAX_FLIPS {
-        let position = build.catch_up(stop, |position| tell(Progress { version, from, position })).await?;
-        if store.flip(projection, version).await? {
-            return Ok(Rebuilt { before: versions.active, version, position });
+    let mut furthest = from;
+    let mut moved_at = Instant::now();
+    loop {
+        let built = build.run(stop, |position| {
+            if position > furthest {
+                (furthest, moved_at) = (position, Instant::now());
+            }
+            tell(Progress { version, from, position });
+        });
+        match built.await {
+            Err(RebuildError::Read(ReadError::Store(error))) if moved_at.elapsed() < PATIENCE => {
+                tracing::warn!(projection = projection.name(), version, %error, "the store failed; it is tried again");
+            }
+            Err(RebuildError::Log(error)) if moved_at.elapsed() < PATIENCE => {
+                tracing::warn!(projection = projection.name(), version, %error, "the log failed; it is tried again");
+            }
+            ended => return ended,
         }
-        tokio::time::sleep(FLIP_PAUSE).await;
+        if stop.run_until_cancelled(tokio::time::sleep(PAUSE)).await.is_none() {
+            return Err(RebuildError::Interrupted);
+        }
     }
-    Err(RebuildError::NeverCatchesUp(projection))
 }
 
 struct Build<'a> {
@@ -130,12 +147,19 @@ struct Build<'a> {
 }
 
 impl Build<'_> {
-    /// Projects up to the end of the log; up to where that was.
-    async fn catch_up(
-        &mut self,
-        stop: &CancellationToken,
-        mut tell: impl FnMut(Position),
-    ) -> Result<Position, RebuildError> {
+    async fn run(&mut self, stop: &CancellationToken, mut tell: impl FnMut(Position)) -> Result<Rebuilt, RebuildError> {
+        loop {
+            self.catch_up(stop, &mut tell).await?;
+            let Self { projector, store, log, version } = self;
+            match project_and_flip(&mut **projector, store, log, *version, PAGE).await? {
+                Flip::Done { before, position } => return Ok(Rebuilt { before, version: *version, position }),
+                Flip::TooFarBehind => {}
+            }
+        }
+    }
+
+    /// Projects up to the end of the log.
+    async fn catch_up(&mut self, stop: &CancellationToken, mut tell: impl FnMut(Position)) -> Result<(), RebuildError> {
         let (projection, log) = (self.projector.projection(), self.log.clone());
         let mut position = self.store.checkpoint_of(projection, self.version).await?;
         let mut page = log.read(position, PAGE).await?;
@@ -154,7 +178,7 @@ impl Build<'_> {
                 page = log.read(position, PAGE).await?;
             }
         }
-        Ok(position)
+        Ok(())
     }
 
     /// False: somebody else has moved the checkpoint.

@@ -38,6 +38,7 @@ const SQLITE: &[(&str, &str)] = files!("sqlite":
     "0014_rm_bookings_v1.sql",
     "0015_rm_bookings_v1_event.sql",
     "0016_projection_builds.sql",
+    "0017_projection_numbers.sql",
 );
 
 const MYSQL: &[(&str, &str)] = files!("mysql":
@@ -52,6 +53,7 @@ const MYSQL: &[(&str, &str)] = files!("mysql":
     "0009_rm_seat_plans.sql",
     "0010_rm_bookings_v1.sql",
     "0011_projection_builds.sql",
+    "0012_projection_numbers.sql",
 );
 
 /// The statements that make the tables of a version of these kinds, each harmless where it was run before.

@@ -10,6 +10,7 @@ use crate::{
     projection::{Projection, SHARD},
     sql::{Row, Session, Value, versioned},
     store::{READ_CHECKPOINT, ReadStore, read_set_aside},
+    versions::active_version,
 };
 
 /// How many rows are read at once.
@@ -52,8 +53,9 @@ impl ReadStore {
     /// # Errors
     /// When the store fails.
     pub async fn scan(&self, projection: Projection) -> Result<Scan, ReadError> {
-        let session = self.inner.pools.snapshot().await?;
-        Ok(Scan { session, projection, version: self.version(projection) })
+        let mut session = self.inner.pools.snapshot().await?;
+        let version = active_version(&mut session, projection).await?;
+        Ok(Scan { session, projection, version })
     }
 }
 

@@ -15,7 +15,7 @@ use crate::{
     plans::PlanCache,
     projection::{Checkpoints, Projection, SHARD},
     sql::{Pools, Session, Upsert, Value},
-    versions::READ_ACTIVE,
+    versions::{READ_ACTIVE, active_version},
 };
 
 /// How a MySQL or MariaDB is used.
@@ -157,10 +157,11 @@ impl ReadStore {
     /// # Errors
     /// When the store fails.
     pub async fn set_aside(&self) -> Result<Vec<SetAside>, ReadError> {
-        let mut session = self.inner.pools.reader().await?;
+        let mut session = self.inner.pools.snapshot().await?;
         let mut found = Vec::new();
         for projection in Projection::ALL {
-            found.extend(read_set_aside(&mut session, projection, self.version(projection)).await?);
+            let version = active_version(&mut session, projection).await?;
+            found.extend(read_set_aside(&mut session, projection, version).await?);
         }
         found.sort_by_key(|aside| (aside.position, aside.projection));
         Ok(found)
@@ -237,10 +238,16 @@ pub struct WriteTx {
     /// Whether it may write although another version answers.
     beside: bool,
     reached: Option<Position>,
-    store: ReadStore,
+    pub(crate) store: ReadStore,
 }
 
 impl WriteTx {
+    /// The version that is written.
+    #[must_use]
+    pub const fn version(&self) -> i32 {
+        self.version
+    }
+
     /// Moves the checkpoint, if it stands at `from`. False: another process has projected, or another version answers now; roll back
     /// and look where it stands.
     ///

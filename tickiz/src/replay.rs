@@ -24,6 +24,10 @@ use crate::{
 
 /// How often progress is told.
 const TELL_EVERY: Duration = Duration::from_secs(1);
+/// What to do about what stands still.
+const MENDING: &str = "\
+    Run a version of Tickiz that can read these domain events, then `tickiz replay --projection NAME` with it; nothing is lost, it \
+    is all in the log.";
 /// The word for all projections.
 const ALL: &str = "all";
 
@@ -155,22 +159,24 @@ async fn drop_old(stores: &Stores, projection: Projection, json: bool) -> anyhow
 async fn poisoned(stores: &Stores, json: bool) -> anyhow::Result<ExitCode> {
     let aside = stores.reads.set_aside().await?;
     for one in &aside {
+        let recorded = stores.log.read(one.position - 1, 1).await?;
+        let stream = recorded.first().map_or_else(String::new, |recorded| recorded.stream.to_string());
         if json {
             let line = json!({
-                "projection": one.projection.name(), "subject": one.subject, "position": one.position,
+                "projection": one.projection.name(), "subject": one.subject, "position": one.position, "stream": stream,
                 "eventType": one.event_type, "eventVersion": one.event_version, "error": one.error,
                 "recordedAt": one.recorded_at,
             });
             println!("{line}");
         } else {
             println!(
-                "{} position {}: {} version {} of {} cannot be read: {}",
-                one.projection, one.position, one.event_type, one.event_version, one.subject, one.error
+                "{}: {} stands still from position {} on, {} version {} of {stream}: {}",
+                one.projection, one.subject, one.position, one.event_type, one.event_version, one.error
             );
         }
     }
-    if aside.is_empty() && !json {
-        println!("nothing is set aside");
+    if !json {
+        println!("{}", if aside.is_empty() { "nothing is set aside" } else { MENDING });
     }
     stores.log_service.shutdown().await;
     Ok(if aside.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })

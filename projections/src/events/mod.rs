@@ -29,7 +29,7 @@ pub use apply::{ApplyError, Change, Effect, PlacesChange, apply};
 use crate::{
     mirror::ShowChange,
     plans::PlanSource,
-    project::{ProjectError, Projector, Stop, note},
+    project::{Poison, ProjectError, Projector, Stop, note},
 };
 
 /// The most shows that are kept between batches, some kilobytes each. A batch that touches more keeps them until its end.
@@ -54,6 +54,18 @@ pub(crate) struct Step<'a> {
 }
 
 impl<'a> Step<'a> {
+    /// What stands still if this cannot be taken: the show, or the booking of which the show is not known.
+    pub(crate) fn subject(&self) -> Uuid {
+        self.show.map_or(self.recorded.stream.id, |show| show.0)
+    }
+
+    /// The booking that this step is of and that has stood still from before: what it did to its show, nobody knows, so the show
+    /// stands still with it as soon as it is known.
+    pub(crate) fn follows(&self, stuck: impl Fn(Uuid) -> bool) -> Option<Poison> {
+        let booking = self.recorded.stream.id;
+        (booking != self.subject() && stuck(booking)).then_some(Poison::Follows(booking))
+    }
+
     pub(crate) fn of(recorded: &'a Arc<Recorded>) -> Option<Self> {
         let change = match recorded.stream.stream_type {
             StreamType::Event => {
@@ -182,13 +194,16 @@ impl Projector for EventsProjector {
         self.load(tx, &steps).await?;
         let mut touched = Touched::default();
         for step in steps {
-            let (recorded, show) = (step.recorded, step.show);
-            // A domain event of which not even the show is known stops nothing but itself.
-            let subject = show.map_or(recorded.stream.id, |show| show.0);
-            if self.stuck.as_ref().is_some_and(|stuck| stuck.contains(&subject)) {
+            let (recorded, subject) = (step.recorded, step.subject());
+            let stuck = |subject| self.stuck.as_ref().is_some_and(|stuck| stuck.contains(&subject));
+            if stuck(subject) {
                 continue;
             }
-            match self.step(EventId(subject), step, &mut touched).await {
+            let taken = match step.follows(stuck) {
+                Some(poison) => Err(Stop::Poison(poison)),
+                None => self.step(EventId(subject), step, &mut touched).await,
+            };
+            match taken {
                 Ok(()) => {}
                 Err(Stop::Failed(error)) => return Err(error),
                 Err(Stop::Poison(poison)) => {

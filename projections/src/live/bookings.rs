@@ -50,6 +50,10 @@ impl Watched for WatchedBooking {
         self.stuck = !matches!(applied, Some(Ok(())));
     }
 
+    fn is_stuck(&self) -> bool {
+        self.stuck
+    }
+
     fn snapshot(&mut self) -> Arc<BookingView> {
         Arc::new(self.view().clone())
     }

@@ -40,6 +40,8 @@ pub(super) trait Watched: Send + Sized + 'static {
     fn position(&self) -> Position;
     /// Folds a change that is behind [`Watched::position`].
     fn apply(&mut self, position: Position, change: Self::Change);
+    /// Whether it stands still, since its projection does.
+    fn is_stuck(&self) -> bool;
     /// Everything, as it is now.
     fn snapshot(&mut self) -> Arc<Self::Frame>;
     /// What has changed since the last frame; `None` where nothing has that watchers see.
@@ -76,6 +78,8 @@ pub(super) struct Room<W: Watched> {
 
 struct Inner<W: Watched> {
     state: State<W>,
+    /// The last position handed out, whatever became of it.
+    handed_out: Position,
     last_frame: Option<Instant>,
 }
 
@@ -114,6 +118,15 @@ impl<W: Watched> Registry<W> {
         self.0.lock().get(&id)?.upgrade()
     }
 
+    /// Lets the rooms go on that stood still with a version of the projection that does not answer any more.
+    pub(super) async fn unstick(&self, store: &ReadStore) -> Result<(), ReadError> {
+        let rooms: Vec<_> = self.0.lock().values().filter_map(Weak::upgrade).collect();
+        for room in rooms {
+            room.unstick(store).await?;
+        }
+        Ok(())
+    }
+
     fn enter(&self, id: W::Id) -> Arc<Room<W>> {
         let mut rooms = self.0.lock();
         if let Some(room) = rooms.get(&id).and_then(Weak::upgrade) {
@@ -122,7 +135,7 @@ impl<W: Watched> Registry<W> {
         let room = Arc::new(Room {
             id,
             loaded: OnceCell::new(),
-            inner: Mutex::new(Inner { state: State::Loading(Some(Vec::new())), last_frame: None }),
+            inner: Mutex::new(Inner { state: State::Loading(Some(Vec::new())), handed_out: 0, last_frame: None }),
             frames: broadcast::Sender::new(W::QUEUE),
             home: Arc::downgrade(&self.0),
         });
@@ -170,7 +183,9 @@ impl<W: Watched> Room<W> {
 
     /// Takes what was handed out.
     pub(super) fn apply(&self, position: Position, change: W::Change) {
-        match &mut self.inner.lock().state {
+        let mut inner = self.inner.lock();
+        inner.handed_out = position;
+        match &mut inner.state {
             State::Loading(backlog) => {
                 if let Some(waiting) = backlog.as_mut().filter(|waiting| waiting.len() < MAX_BACKLOG) {
                     waiting.push((position, change));
@@ -181,6 +196,25 @@ impl<W: Watched> Room<W> {
             State::Ready(state) if position > state.position() => state.apply(position, change),
             State::Ready(_) => {}
         }
+    }
+
+    /// Goes on where it stood still, since the projection was built anew; who watches gets everything as it is now.
+    async fn unstick(&self, store: &ReadStore) -> Result<(), ReadError> {
+        let is_stuck = |state: &State<W>| matches!(state, State::Ready(state) if state.is_stuck());
+        while is_stuck(&self.inner.lock().state) {
+            let reached = store.checkpoint().await?;
+            let Some(mut loaded) = W::load(store, self.id).await?.filter(|loaded| !loaded.is_stuck()) else {
+                return Ok(());
+            };
+            let mut inner = self.inner.lock();
+            // What was handed out while it was loaded is not in what was loaded: once more.
+            if inner.handed_out > reached.max(loaded.position()) {
+                continue;
+            }
+            let _ = self.frames.send(loaded.snapshot());
+            inner.state = State::Ready(loaded);
+        }
+        Ok(())
     }
 
     /// Sends a frame of what has changed, if the pace allows one now; else says when.

@@ -114,6 +114,10 @@ impl Watched for WatchedSeats {
         self.snapshot = None;
     }
 
+    fn is_stuck(&self) -> bool {
+        self.stuck
+    }
+
     fn snapshot(&mut self) -> Arc<SeatFrame> {
         if let Some(snapshot) = &self.snapshot {
             return snapshot.clone();

@@ -13,7 +13,7 @@ use tickiz_domain::{
     stream::StreamType,
 };
 use tickiz_event_log::record::{Position, Recorded};
-use tickiz_read_models::{ReadError, ReadStore};
+use tickiz_read_models::{Projection, ReadError, ReadStore};
 use tickiz_telemetry::trace;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -147,11 +147,25 @@ impl LiveService {
         }
     }
 
-    /// Keeps this process's readers on the version that answers.
+    /// Keeps this process's readers, and the rooms that stood still, on the version that answers.
     async fn look_at_versions(&self) {
+        let Inner { store, seats, bookings, .. } = &*self.inner;
+        let versions = || Projection::ALL.map(|projection| store.version(projection));
+        let mut seen = versions();
         loop {
             tokio::time::sleep(VERSIONS_LOOK).await;
-            if let Err(error) = self.inner.store.load_versions().await {
+            let looked = async {
+                store.load_versions().await?;
+                // Whoever asks may have noticed before.
+                if versions() != seen {
+                    let now = versions();
+                    seats.unstick(store).await?;
+                    bookings.unstick(store).await?;
+                    seen = now;
+                }
+                Ok::<_, ReadError>(())
+            };
+            if let Err(error) = looked.await {
                 tracing::debug!(%error, "which versions answer is not known for the moment");
             }
         }

@@ -70,6 +70,19 @@ impl FakeLog {
         self.append_stored(StreamId::new(E::STREAM_TYPE, stream), show, command_id, stored)
     }
 
+    /// The domain event at that position says something else from now on: what a program reads that knows its shape.
+    pub fn mend<E: StoredEvent>(&self, position: Position, event: &E) {
+        let mut events = self.events.lock().unwrap();
+        let at = usize::try_from(position).unwrap() - 1;
+        let mended = Recorded {
+            event_type: event.type_name().to_owned(),
+            event_version: event.version(),
+            payload: event.payload().into(),
+            ..(*events[at]).clone()
+        };
+        events[at] = Arc::new(mended);
+    }
+
     /// Bytes that may be anything.
     pub fn append_raw(
         &self,

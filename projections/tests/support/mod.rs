@@ -24,6 +24,7 @@ use self::history::History;
 pub struct Server {
     admin: sqlx::MySqlPool,
     database: String,
+    url: String,
 }
 
 impl Server {
@@ -60,6 +61,25 @@ pub async fn on_every_server(test: impl AsyncFn(ReadStore, Option<&Server>)) {
     }
 }
 
+/// The same with a second handle on each store, as another process has one.
+pub async fn on_every_store_twice(test: impl AsyncFn(ReadStore, ReadStore)) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("read.db");
+    let store = ReadStore::open_sqlite(&path).await.unwrap();
+    store.migrate().await.unwrap();
+    println!("on SQLite");
+    test(store, ReadStore::open_sqlite(&path).await.unwrap()).await;
+    for variable in ["TICKIZ_TEST_MYSQL_URL", "TICKIZ_TEST_MARIADB_URL"] {
+        on_server(variable, &async |store: ReadStore, server: Option<&Server>| {
+            let url = &server.expect("a server").url;
+            let other = ReadStore::open_mysql(url, MySqlOptions::default()).await.unwrap();
+            test(store, other.clone()).await;
+            other.close().await;
+        })
+        .await;
+    }
+}
+
 async fn on_server(variable: &str, test: &impl AsyncFn(ReadStore, Option<&Server>)) {
     let Ok(address) = std::env::var(variable) else {
         assert!(std::env::var("TICKIZ_TEST_REQUIRE_SERVERS").as_deref() != Ok("1"), "{variable} is not set");
@@ -72,7 +92,7 @@ async fn on_server(variable: &str, test: &impl AsyncFn(ReadStore, Option<&Server
     println!("on {version}");
     sqlx::query(sqlx::AssertSqlSafe(format!("CREATE DATABASE {database}"))).execute(&admin).await.unwrap();
     let url = format!("{}/{database}", address.trim_end_matches('/'));
-    let server = Server { admin, database };
+    let server = Server { admin, database, url: url.clone() };
     let outcome = AssertUnwindSafe(async {
         let store = ReadStore::open_mysql(&url, MySqlOptions::default()).await.unwrap();
         store.migrate().await.unwrap();
@@ -81,7 +101,7 @@ async fn on_server(variable: &str, test: &impl AsyncFn(ReadStore, Option<&Server
     })
     .catch_unwind()
     .await;
-    let Server { admin, database } = server;
+    let Server { admin, database, .. } = server;
     sqlx::query(sqlx::AssertSqlSafe(format!("DROP DATABASE {database}"))).execute(&admin).await.unwrap();
     if let Err(panic) = outcome {
         eprintln!("on {version}");

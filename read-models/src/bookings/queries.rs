@@ -20,14 +20,24 @@ impl ReadStore {
     /// # Errors
     /// When the store fails or the row is damaged.
     pub async fn booking(&self, id: BookingId) -> Result<Option<BookingView>, ReadError> {
-        let sql = versioned(READ_BOOKING, self.version(Projection::Bookings));
-        let rows = self.inner.pools.reader().await?.rows(sql, vec![id.0.into()]).await?;
-        let view = rows.first().map(view_of).transpose()?;
-        if let Some(view) = &view {
-            // Whoever sees a row of that position sees a projection that has come so far.
-            self.inner.checkpoints.raise(Projection::Bookings, view.position);
+        loop {
+            let version = self.version(Projection::Bookings);
+            let view = self.booking_of(version, id).await;
+            if self.has_moved(Projection::Bookings, version, &view, Option::is_some).await {
+                continue;
+            }
+            if let Ok(Some(view)) = &view {
+                // Whoever sees a row of that position sees a projection that has come so far.
+                self.inner.checkpoints.raise(Projection::Bookings, view.position);
+            }
+            return view;
         }
-        Ok(view)
+    }
+
+    async fn booking_of(&self, version: i32, id: BookingId) -> Result<Option<BookingView>, ReadError> {
+        let sql = versioned(READ_BOOKING, version);
+        let rows = self.inner.pools.reader().await?.rows(sql, vec![id.0.into()]).await?;
+        rows.first().map(view_of).transpose()
     }
 
     /// The bookings of a show in the order of their ids, after one of them, at most `limit`. For what has to be done to every one of
@@ -41,7 +51,24 @@ impl ReadStore {
         after: Option<BookingId>,
         limit: u32,
     ) -> Result<Vec<(BookingId, BookingStatus)>, ReadError> {
-        let sql = versioned(READ_BOOKINGS_OF_EVENT, self.version(Projection::Bookings));
+        loop {
+            let version = self.version(Projection::Bookings);
+            let page = self.bookings_of_event_of(version, id, after, limit).await;
+            let is_full = |page: &Vec<_>| page.len() == limit as usize;
+            if !self.has_moved(Projection::Bookings, version, &page, is_full).await {
+                return page;
+            }
+        }
+    }
+
+    async fn bookings_of_event_of(
+        &self,
+        version: i32,
+        id: EventId,
+        after: Option<BookingId>,
+        limit: u32,
+    ) -> Result<Vec<(BookingId, BookingStatus)>, ReadError> {
+        let sql = versioned(READ_BOOKINGS_OF_EVENT, version);
         // No id is all zeros, so this is before the first.
         let after = after.map_or(Uuid::nil(), |id| id.0);
         let binds = vec![id.0.into(), after.into(), i64::from(limit).into()];

@@ -186,8 +186,18 @@ impl ReadStore {
     /// When the question is at fault ([`ReadError::is_callers_fault`]) or the store fails.
     pub async fn list_events(&self, query: &EventQuery) -> Result<EventPage, ReadError> {
         let words = checked_words(query)?;
-        let version = self.version(Projection::Events);
-        let filter = filter_clause(query, &words);
+        loop {
+            let version = self.version(Projection::Events);
+            let page = self.list_of(version, query, &words).await;
+            let has_some = |page: &EventPage| !page.rows.is_empty();
+            if !self.has_moved(Projection::Events, version, &page, has_some).await {
+                return page;
+            }
+        }
+    }
+
+    async fn list_of(&self, version: i32, query: &EventQuery, words: &[String]) -> Result<EventPage, ReadError> {
+        let filter = filter_clause(query, words);
         let by_sales = matches!(query.order, EventOrder::Popularity | EventOrder::Price);
 
         let count_from = if query.filter.available_only { FROM_BOTH } else { FROM_EVENTS };
@@ -196,9 +206,9 @@ impl ReadStore {
 
         let mut place = filter;
         if let Some(cursor) = &query.after {
-            behind(cursor, &words, &mut place);
+            behind(cursor, words, &mut place);
         }
-        let Sorting { first, second, by } = sorting(query.order, &words);
+        let Sorting { first, second, by } = sorting(query.order, words);
         let from = match (&self.inner.pools, by_sales, query.filter.available_only) {
             (Pools::Sqlite { .. }, true, _) => FROM_SALES_SQLITE,
             (Pools::MySql { .. }, true, _) => FROM_SALES_MYSQL,

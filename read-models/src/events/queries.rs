@@ -27,6 +27,9 @@ const READ_RECORD: &str = "\
 
 const READ_SEATS: &str = "SELECT seat_index, status FROM rm_seats_v1 WHERE event_id = ? ORDER BY seat_index";
 
+/// Up to where it is complete, what is kept of a show, and the statuses of its seats in plan order.
+pub type ShowWithSeats = (Position, ShowRecord, Arc<str>);
+
 /// A show out of the columns `event_id, document, seat_version, taken, counters, checkpoint` from the one of that number on.
 pub(super) fn view_of(row: &Row, first: usize) -> Result<EventView, ReadError> {
     let id = EventId(row.uuid(first)?);
@@ -49,10 +52,7 @@ impl ReadStore {
     /// # Errors
     /// When the store fails or a row is damaged.
     pub async fn event(&self, id: EventId) -> Result<Option<EventView>, ReadError> {
-        let mut session = self.inner.pools.reader().await?;
-        let view = read_events(&mut session, self.version(Projection::Events), &[id]).await?.pop();
-        self.saw(view.as_ref().map(|view| view.position));
-        Ok(view)
+        Ok(self.some_events(&[id]).await?.pop())
     }
 
     /// Several shows, whatever their status; those that are not there are left out.
@@ -63,10 +63,24 @@ impl ReadStore {
         if ids.is_empty() {
             return Ok(HashMap::new());
         }
-        let mut session = self.inner.pools.reader().await?;
-        let views = read_events(&mut session, self.version(Projection::Events), ids).await?;
-        self.saw(views.first().map(|view| view.position));
-        Ok(views.into_iter().map(|view| (view.id, view)).collect())
+        Ok(self.some_events(ids).await?.into_iter().map(|view| (view.id, view)).collect())
+    }
+
+    async fn some_events(&self, ids: &[EventId]) -> Result<Vec<EventView>, ReadError> {
+        loop {
+            let version = self.version(Projection::Events);
+            let read = async {
+                let mut session = self.inner.pools.reader().await?;
+                read_events(&mut session, version, ids).await
+            };
+            let views = read.await;
+            let has_all = |views: &Vec<_>| views.len() == ids.len();
+            if self.has_moved(Projection::Events, version, &views, has_all).await {
+                continue;
+            }
+            self.saw(views.as_ref().ok().and_then(|views| views.first()).map(|view| view.position));
+            return views;
+        }
     }
 
     /// The seats of a show, all at one version. `None` for a show that is not there.
@@ -88,8 +102,19 @@ impl ReadStore {
     ///
     /// # Errors
     /// When the store fails or a row is damaged.
-    pub async fn event_with_seats(&self, id: EventId) -> Result<Option<(Position, ShowRecord, Arc<str>)>, ReadError> {
-        let version = self.version(Projection::Events);
+    pub async fn event_with_seats(&self, id: EventId) -> Result<Option<ShowWithSeats>, ReadError> {
+        loop {
+            let version = self.version(Projection::Events);
+            let found = self.event_with_seats_of(version, id).await;
+            if self.has_moved(Projection::Events, version, &found, Option::is_some).await {
+                continue;
+            }
+            self.saw(found.as_ref().ok().and_then(|found| found.as_ref()).map(|(position, ..)| *position));
+            return found;
+        }
+    }
+
+    async fn event_with_seats_of(&self, version: i32, id: EventId) -> Result<Option<ShowWithSeats>, ReadError> {
         let mut session = self.inner.pools.snapshot().await?;
         let binds = [vec![Value::Int(version.into()), Value::Int(SHARD)], vec![id.0.into()]].concat();
         let rows = session.rows(versioned(READ_RECORD, version), binds).await?;
@@ -108,7 +133,6 @@ impl ReadStore {
             },
         };
         session.commit().await?;
-        self.saw(Some(position));
         Ok(Some((position, record, statuses)))
     }
 

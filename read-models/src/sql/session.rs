@@ -23,9 +23,10 @@ const MYSQL_WRITERS: u32 = 3;
 /// A reader's transaction sees one snapshot, whatever the server's default is.
 const MYSQL_READER_SESSION: [&str; 1] = ["SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ"];
 /// A projector that stops dead inside its transaction would keep the checkpoint's row locked. The server ends such a session
-/// after 3 s, and the next projector goes on. READ COMMITTED, since nobody else writes these rows and gaps need no locks.
+/// after 3 s, and the next projector goes on. READ COMMITTED, since nobody else writes these rows and gaps need no locks. Whoever
+/// drops a version's tables waits for its last readers, and not for one that stopped dead.
 const MYSQL_WRITER_SESSION: [&str; 2] = [
-    "SET SESSION wait_timeout = 3, SESSION innodb_lock_wait_timeout = 10",
+    "SET SESSION wait_timeout = 3, SESSION innodb_lock_wait_timeout = 10, SESSION lock_wait_timeout = 10",
     "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
 ];
 
