@@ -33,6 +33,13 @@ pub struct House {
     running: BTreeMap<(&'static str, usize), Tickiz>,
 }
 
+/// Where the servers are.
+pub struct Servers {
+    pub mysql: String,
+    pub brokers: String,
+    pub redis: String,
+}
+
 fn server(variable: &str) -> Option<String> {
     let found = std::env::var(variable).ok();
     if found.is_none() {
@@ -51,7 +58,14 @@ impl House {
     /// All of them, each with this in its environment too. `None` where a server is missing.
     pub async fn open(extra: Vec<(String, String)>) -> Option<Self> {
         let (brokers, redis) = (server("TICKIZ_TEST_KAFKA_BROKERS")?, server("TICKIZ_TEST_REDIS_URL")?);
-        let database = Database::create("TICKIZ_TEST_MYSQL_URL").await?;
+        let mysql = server("TICKIZ_TEST_MYSQL_URL")?;
+        Some(Self::open_on(Servers { mysql, brokers, redis }, extra).await)
+    }
+
+    /// The same on these servers.
+    pub async fn open_on(servers: Servers, extra: Vec<(String, String)>) -> Self {
+        let Servers { mysql, brokers, redis } = servers;
+        let database = Database::create_at(&mysql).await;
         let migrated = command().arg("migrate").env("TICKIZ_MYSQL_URL", &database.url).status().await.expect("it runs");
         assert!(migrated.success());
         let topic = database.url.rsplit('/').next().expect("a database").to_owned();
@@ -61,7 +75,7 @@ impl House {
         for (role, number) in PROCESSES {
             house.start(role, number).await;
         }
-        Some(house)
+        house
     }
 
     /// Where a process listens.

@@ -333,10 +333,15 @@ impl Database {
             println!("skipped: {variable} is not set; `cargo xtask test` sets it");
             return None;
         };
+        Some(Self::create_at(&server).await)
+    }
+
+    /// On the server of that address.
+    pub async fn create_at(server: &str) -> Self {
         install_tls();
         let name = format!("tickiz_test_{}", uuid::Uuid::new_v4().simple());
-        execute(&server, format!("CREATE DATABASE {name}")).await;
-        Some(Self { url: format!("{}/{name}", server.trim_end_matches('/')), server, name })
+        execute(server, format!("CREATE DATABASE {name}")).await;
+        Self { url: format!("{}/{name}", server.trim_end_matches('/')), server: server.to_owned(), name }
     }
 
     /// Drops it. Not in `Drop`, since that cannot wait.

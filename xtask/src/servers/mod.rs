@@ -37,6 +37,8 @@ use crate::process::{Interrupts, OnInterrupt, OwnProcess, POLL_INTERVAL, describ
 const READY_LIMIT: Duration = Duration::from_secs(90);
 /// How often a server may find its port taken before something else must be wrong.
 const START_ATTEMPTS: usize = 4;
+/// How long after its death a server is started again, so that one that cannot start does not do so without a pause.
+const RESTART_AFTER: Duration = Duration::from_secs(1);
 /// What names our folders among the temporary ones.
 const HOME_PREFIX: &str = "tickiz-servers-";
 /// Locked for as long as the owner of a folder lives.
@@ -138,6 +140,20 @@ struct Running {
     server: Box<dyn Server>,
     place: Place,
     process: OwnProcess,
+    /// Since when it has been dead.
+    died: Option<Instant>,
+}
+
+/// A server of a fleet as a process.
+pub struct ServerProcess {
+    /// Its name.
+    pub name: &'static str,
+    /// The variable by which it is found.
+    pub variable: &'static str,
+    /// Its process id.
+    pub pid: u32,
+    /// Its standard output and standard error.
+    pub log: PathBuf,
 }
 
 impl Fleet {
@@ -170,7 +186,7 @@ impl Fleet {
             let command = server.serve(&place)?;
             drop(ports);
             let process = spawn(command, &place)?;
-            fleet.running.push(Running { kind, server, place, process });
+            fleet.running.push(Running { kind, server, place, process, died: None });
         }
         for running in &mut fleet.running {
             let version = running.wait_until_ready(interrupts)?;
@@ -188,6 +204,36 @@ impl Fleet {
     /// The address of the server of this kind, if it is one of these.
     pub fn address_of(&self, kind: Kind) -> Option<String> {
         self.running.iter().find(|running| running.kind == kind).map(Running::address)
+    }
+
+    /// The servers as processes.
+    pub fn processes(&self) -> Vec<ServerProcess> {
+        let of = |running: &Running| ServerProcess {
+            name: running.server.name(),
+            variable: running.server.variable(),
+            pid: running.process.id(),
+            log: running.place.log(),
+        };
+        self.running.iter().map(of).collect()
+    }
+
+    /// Starts again, where it was and with its data, what has ended by itself, a second after its end: as an orchestrator would.
+    /// Whether one was started.
+    pub fn restart_the_dead(&mut self) -> Result<bool> {
+        let mut started = false;
+        for running in &mut self.running {
+            let Some(status) = running.process.poll()? else { continue };
+            let died = *running.died.get_or_insert_with(|| {
+                eprintln!("xtask: {} ended ({status}); it is started again", running.server.name());
+                Instant::now()
+            });
+            if died.elapsed() >= RESTART_AFTER {
+                running.process = spawn(running.server.serve(&running.place)?, &running.place)?;
+                running.died = None;
+                started = true;
+            }
+        }
+        Ok(started)
     }
 
     /// An error as soon as one of the servers has ended by itself.

@@ -95,10 +95,12 @@ pub fn run(interrupts: &Interrupts) -> Result<()> {
         supervisor.roles.push(Role { name, number, address, process, died: None });
     }
     supervisor.wait_until_ready(interrupts)?;
-    supervisor.write_state()?;
+    supervisor.write_state(&fleet)?;
     while interrupts.check().is_ok() {
-        fleet.check_alive()?;
-        supervisor.restart_the_dead()?;
+        let changed = fleet.restart_the_dead()?;
+        if supervisor.restart_the_dead()? || changed {
+            supervisor.write_state(&fleet)?;
+        }
         std::thread::sleep(POLL_INTERVAL);
     }
     eprintln!("xtask: stopping");
@@ -172,8 +174,8 @@ impl Supervisor {
         Ok(())
     }
 
-    /// As an orchestrator would.
-    fn restart_the_dead(&mut self) -> Result<()> {
+    /// As an orchestrator would; whether one was started.
+    fn restart_the_dead(&mut self) -> Result<bool> {
         let mut changed = false;
         for index in 0..self.roles.len() {
             let role = &mut self.roles[index];
@@ -189,10 +191,10 @@ impl Supervisor {
                 changed = true;
             }
         }
-        if changed { self.write_state() } else { Ok(()) }
+        Ok(changed)
     }
 
-    fn write_state(&mut self) -> Result<()> {
+    fn write_state(&mut self, fleet: &Fleet) -> Result<()> {
         let supervisor = Process {
             role: "supervisor".to_owned(),
             pid: std::process::id(),
@@ -205,7 +207,13 @@ impl Supervisor {
             started: state::started(role.process.id()),
             log: log_of(role.name, role.number),
         });
-        self.state.processes = std::iter::once(supervisor).chain(roles).collect();
+        let servers = fleet.processes().into_iter().map(|server| Process {
+            role: server.name.to_lowercase(),
+            pid: server.pid,
+            started: state::started(server.pid),
+            log: server.log,
+        });
+        self.state.processes = std::iter::once(supervisor).chain(roles).chain(servers).collect();
         self.state.write()
     }
 }
