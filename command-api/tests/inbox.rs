@@ -4,6 +4,7 @@ mod servers;
 
 use std::{sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use chrono::{DateTime, TimeDelta};
 use futures::future::join_all;
 use servers::{Server, VARIABLES};
@@ -40,16 +41,16 @@ async fn each_message_is_kept_once(at: &StoreAt<'_>) {
     let (one, two) = (Inbox::new(database.clone(), clock.clone()), Inbox::new(other.clone(), clock.clone()));
 
     // Twenty at once, by two processes: one is new. Keys compare byte for byte, whatever a server's collation thinks.
-    let body = [0_u8, 159, 146, 150, b'\'', b'\\', 255];
+    let body = Bytes::from_static(&[0_u8, 159, 146, 150, b'\'', b'\\', 255]);
     let stored = join_all((0..20).map(|number| {
-        let inbox = if number % 2 == 0 { &one } else { &two };
-        async move { inbox.store("sandbox", &webhook("evt_A"), r#"{"a":"ö"}"#, &body, LEASE).await }
+        let (inbox, body) = (if number % 2 == 0 { &one } else { &two }, body.clone());
+        async move { inbox.store("sandbox", &webhook("evt_A"), r#"{"a":"ö"}"#.to_owned(), body, LEASE).await }
     }))
     .await;
     let new = stored.iter().filter(|stored| matches!(stored, Ok(Stored::New(_)))).count();
     assert_eq!((new, stored.iter().all(Result::is_ok)), (1, true));
     for (gateway, key) in [("sandbox", "evt_a"), ("stripe", "evt_A")] {
-        let stored = two.store(gateway, &webhook(key), "{}", b"", LEASE).await.expect("stored");
+        let stored = two.store(gateway, &webhook(key), "{}".to_owned(), Bytes::new(), LEASE).await.expect("stored");
         assert!(matches!(stored, Stored::New(_)), "{gateway} {key}");
     }
 
@@ -81,7 +82,7 @@ async fn each_message_is_kept_once(at: &StoreAt<'_>) {
     assert!(
         one.due(10).await.expect("read").iter().all(|due| due.event_key != again.event_key || due.gateway != "sandbox")
     );
-    let seen = one.store("sandbox", &webhook("evt_A"), "{}", b"", LEASE).await.expect("stored");
+    let seen = one.store("sandbox", &webhook("evt_A"), "{}".to_owned(), Bytes::new(), LEASE).await.expect("stored");
     assert_eq!(seen, Stored::Seen, "also when it is long settled");
     database.close().await;
     other.close().await;

@@ -138,13 +138,22 @@ where
         self.load_fresh(stream).await
     }
 
-    /// The aggregate as the log has it now.
+    /// The aggregate as the log has it now: what is warm, if anything is, and what came after it.
     ///
     /// # Errors
     /// When the store fails or a domain event cannot be read.
     pub async fn load_fresh(&self, stream: StreamId) -> Result<Arc<Loaded<A>>, LoadError> {
-        let mut loaded = self.snapshot_of(stream).await?;
-        let snapshotted = loaded.sequence;
+        // What is warm was folded from the log too; a stream only grows, so it is right as far as it goes.
+        let (base, snapshotted) = match self.warm.get(&stream) {
+            Some(warm) => (Arc::unwrap_or_clone(warm), None),
+            None => {
+                let snapshot = self.snapshot_of(stream).await?;
+                let sequence = snapshot.sequence;
+                (snapshot, Some(sequence))
+            }
+        };
+        let mut loaded = base;
+        let before = loaded.sequence;
         loop {
             let page = self.log.read_stream(stream, loaded.sequence, PAGE).await?;
             for recorded in &page {
@@ -154,6 +163,7 @@ where
                 break;
             }
         }
+        let snapshotted = snapshotted.unwrap_or(before - before % self.every());
         let loaded = Arc::new(loaded);
         if loaded.sequence > 0 {
             self.warm.insert(stream, loaded.clone());
@@ -176,11 +186,14 @@ where
         }
         let after = Arc::new(after);
         self.warm.insert(stream, after.clone());
-        let every = i64::try_from(self.snapshot_every.get()).unwrap_or(i64::MAX);
-        if after.sequence / every > before.sequence / every {
+        if after.sequence / self.every() > before.sequence / self.every() {
             self.save(stream, after.clone());
         }
         Some(after)
+    }
+
+    fn every(&self) -> Sequence {
+        i64::try_from(self.snapshot_every.get()).unwrap_or(i64::MAX)
     }
 
     /// Forgets a warm aggregate.

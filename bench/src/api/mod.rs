@@ -6,6 +6,7 @@
 //! 1/(n/http + 1/eval + m/rows), with n requests and m appends on that way.
 
 pub mod plain;
+mod purchase;
 mod tickiz;
 
 use std::{
@@ -164,64 +165,6 @@ impl Wish {
     }
 }
 
-/// How long the steps of all purchases took together, in microseconds: placing, asking for a page, pressing its button, and waiting
-/// for the confirmation.
-#[derive(Default)]
-struct Steps([AtomicU64; 4]);
-
-/// What they are called in the report.
-const STEPS: [&str; 4] = [
-    "purchase: placing, ms",
-    "purchase: asking for a page, ms",
-    "purchase: pressing its button, ms",
-    "purchase: until it is confirmed, ms",
-];
-
-/// A purchase from its placing to its confirmation.
-struct Purchaser {
-    http: reqwest::Client,
-    url: String,
-    show: String,
-    seats: Arc<AtomicU64>,
-    steps: Arc<Steps>,
-}
-
-impl Worker for Purchaser {
-    async fn work(&mut self) -> Result<u64> {
-        let seat = usize::try_from(self.seats.fetch_add(1, Ordering::Relaxed))?;
-        let ask = async |body| -> Result<Value> {
-            let answer: Value = serde_json::from_str(&tickiz::post(&self.http, &self.url, body, false).await?)?;
-            ensure!(answer.get("errors").is_none(), "{answer}");
-            Ok(answer["data"].clone())
-        };
-        let mut began = Instant::now();
-        let mut took = |step: usize| {
-            let micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
-            self.steps.0[step].fetch_add(micros, Ordering::Relaxed);
-            began = Instant::now();
-        };
-        let booking = ask(place_body(&self.show, seat)).await?["placeBooking"].clone();
-        took(0);
-        let pay = "mutation($input: PayBookingInput!) { payBooking(input: $input) { redirectUrl } }";
-        let input = json!({"bookingId": booking["id"], "accessToken": booking["accessToken"], "method": "SANDBOX",
-                           "idempotencyKey": "pay"});
-        let payment = ask(tickiz::body(pay, &json!({"input": input}))).await?;
-        let page = payment["payBooking"]["redirectUrl"].as_str().context("a page")?.to_owned();
-        took(1);
-        self.http.post(page).form(&[("outcome", "pay")]).send().await?;
-        took(2);
-        let look = "query($id: ID!, $token: String) { booking(id: $id, accessToken: $token) { status } }";
-        let variables = json!({"id": booking["id"], "token": booking["accessToken"]});
-        loop {
-            if ask(tickiz::body(look, &variables)).await?["booking"]["status"] == "CONFIRMED" {
-                took(3);
-                return Ok(1);
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    }
-}
-
 /// Frames that came to all watchers within a time, and how many changes they had.
 #[derive(Default)]
 struct Seen {
@@ -328,7 +271,7 @@ pub async fn run(args: &ApiArgs) -> Result<()> {
             appends = holds(&setting, http, eval, batched, &mut rounds).await?;
         }
         if wanted("purchases") {
-            purchases(&setting, http, eval, batched, &mut rounds).await?;
+            purchase::purchases(&setting, http, eval, batched, &mut rounds).await?;
         }
         if wanted("visible") {
             visible(&setting, appends, &mut rounds).await?;
@@ -422,34 +365,6 @@ async fn holds(setting: &Setting<'_>, plain: f64, eval: f64, batched: f64, round
         rounds.note(ratio, rate / allowed);
     }
     Ok(uniform)
-}
-
-/// Requests on the way of a purchase: placeBooking, payBooking, the gateway's attempt, the page's button, its webhook, the look
-/// at the gateway's object, the buyer's look.
-const PURCHASE_REQUESTS: f64 = 7.0;
-/// Appends on that way: placed, payment created, payment known to the gateway, paid and confirmed.
-const PURCHASE_APPENDS: f64 = 4.0;
-
-async fn purchases(setting: &Setting<'_>, plain: f64, eval: f64, batched: f64, rounds: &mut Rounds) -> Result<()> {
-    let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build()?;
-    let (show, _) = tickiz::publish(&http, setting.url, HOUSE.0, HOUSE.1).await?;
-    let (seats, steps) = (Arc::new(AtomicU64::new(0)), Arc::new(Steps::default()));
-    let buyer = || Purchaser {
-        http: http.clone(),
-        url: setting.url.to_owned(),
-        show: show.clone(),
-        seats: seats.clone(),
-        steps: steps.clone(),
-    };
-    let measured = drive((0..CLIENTS).map(|_| buyer()).collect(), setting.timing).await?;
-    let done = seats.load(Ordering::Relaxed).max(1) as f64;
-    for (name, total) in STEPS.into_iter().zip(&steps.0) {
-        rounds.note(name, total.load(Ordering::Relaxed) as f64 / done / 1_000.0);
-    }
-    let allowed = 1.0 / (PURCHASE_REQUESTS / plain + 1.0 / eval + PURCHASE_APPENDS / batched);
-    rounds.note("purchases a second", measured.rate);
-    rounds.note("ratio: purchase", measured.rate / allowed);
-    Ok(())
 }
 
 /// From a booking's answer to its frame at a subscriber, at half the rate of holds.

@@ -37,12 +37,16 @@ use tickiz_domain::{
     timer::TimerKind,
 };
 use tickiz_event_log::{EventLog, LeasedTimer};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 use tokio_util::task::TaskTracker;
 
 pub use port::{Bookings, BookingsError, Fact};
 
-use crate::gateways::{Attempt, AttemptRef, CALL_DEADLINE, Gateway, GatewayError, Gateways};
+use crate::{
+    gateways::{Attempt, AttemptRef, CALL_DEADLINE, Gateway, GatewayError, Gateways},
+    stores::StoreError,
+    together::{Round, Together},
+};
 
 /// How long `payBooking` waits for the page's address. After that it comes by query or subscription.
 pub const PAGE_WAIT: Duration = Duration::from_secs(5);
@@ -104,10 +108,26 @@ pub(crate) struct Case {
     pub gateway: Arc<dyn Gateway>,
 }
 
+/// Ends timers that are done.
+struct Finishing(EventLog);
+
+#[async_trait::async_trait]
+impl Round for Finishing {
+    type Ask = LeasedTimer;
+    type Answer = ();
+
+    async fn run(&self, asked: &[LeasedTimer]) -> Result<Vec<()>, StoreError> {
+        let failed = |error: tickiz_event_log::StoreError| StoreError::Damaged(error.to_string());
+        self.0.finish_timers(asked).await.map_err(failed)?;
+        Ok(vec![(); asked.len()])
+    }
+}
+
 /// Acts on attempts. Cheap to clone.
 #[derive(Clone)]
 pub struct Payments {
     log: EventLog,
+    finishing: Together<Finishing>,
     bookings: Arc<dyn Bookings>,
     gateways: Gateways,
     tasks: TaskTracker,
@@ -118,7 +138,8 @@ impl Payments {
     /// Acts on the attempts of that log. What it begins beyond a request is in `tasks`, which the program waits for at its end.
     #[must_use]
     pub fn new(log: EventLog, bookings: Arc<dyn Bookings>, gateways: Gateways, tasks: TaskTracker) -> Self {
-        Self { log, bookings, gateways, tasks, at_once: Arc::new(Semaphore::new(MAX_AT_ONCE)) }
+        let finishing = Together::start(Finishing(log.clone()));
+        Self { log, finishing, bookings, gateways, tasks, at_once: Arc::new(Semaphore::new(MAX_AT_ONCE)) }
     }
 
     /// The gateways that are configured.
@@ -152,8 +173,12 @@ impl Payments {
         match self.log.lease_timer(TimerKind::PaymentStart, payment_id.0, STEP_LEASE).await {
             Ok(Some(timer)) => {
                 let this = self.clone();
-                let step = self.tasks.spawn(async move {
-                    this.run_timer(&timer).await;
+                let (stepped, step) = oneshot::channel();
+                self.tasks.spawn(async move {
+                    let next = this.step(&timer).await;
+                    // The buyer need not wait until the timer is gone.
+                    let _ = stepped.send(());
+                    this.settle(&timer, next).await;
                     drop(place);
                 });
                 // Too slow is not an error here: the task goes on, and so would a worker.
@@ -218,8 +243,11 @@ impl Payments {
 
     async fn settle(&self, timer: &LeasedTimer, next: Next) {
         let settled = match next {
-            Next::Done => self.log.finish_timer(timer).await,
-            Next::Again(wait) => self.log.reschedule_timer(timer, self.bookings.now() + wait).await,
+            Next::Done => self.finishing.ask(timer.clone()).await.map_err(|error| error.to_string()),
+            Next::Again(wait) => {
+                let again = self.log.reschedule_timer(timer, self.bookings.now() + wait).await;
+                again.map(drop).map_err(|error| error.to_string())
+            }
         };
         if let Err(error) = settled {
             // Its lease runs out, and the step is run again and finds nothing to do.

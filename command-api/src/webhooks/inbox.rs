@@ -6,6 +6,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use tickiz_domain::ids::{BookingId, PaymentId};
 use tickiz_event_log::runtime::Clock;
@@ -14,6 +15,7 @@ use uuid::Uuid;
 use crate::{
     gateways::{AttemptRef, Webhook},
     stores::{Database, StoreError, on_database},
+    together::{Round, Together},
 };
 
 const INSERT: &str = "INSERT INTO webhook_inbox (gateway, event_key, booking_id, payment_id, received_at, headers, raw_body, \
@@ -82,18 +84,109 @@ pub enum Stored {
     Seen,
 }
 
+/// A message that is to be stored.
+struct NewMessage {
+    message: Message,
+    received_at: DateTime<Utc>,
+    headers: String,
+    body: Bytes,
+    lease_until: DateTime<Utc>,
+}
+
+/// Stores messages; answers whether each is new.
+struct Storing(Database);
+
+#[async_trait::async_trait]
+impl Round for Storing {
+    type Ask = NewMessage;
+    type Answer = bool;
+
+    async fn run(&self, asked: &[NewMessage]) -> Result<Vec<bool>, StoreError> {
+        let mut stored = Vec::with_capacity(asked.len());
+        on_database!(&self.0, pool => {
+            let mut transaction = pool.begin().await?;
+            for new in asked {
+                let inserted = sqlx::query(INSERT)
+                    .bind(&new.message.gateway)
+                    .bind(&new.message.event_key)
+                    .bind(new.message.attempt.booking_id.0)
+                    .bind(new.message.attempt.payment_id.0)
+                    .bind(new.received_at)
+                    .bind(&new.headers)
+                    .bind(&*new.body)
+                    .bind(true)
+                    .bind(State::New.as_str())
+                    .bind(new.lease_until)
+                    .execute(&mut *transaction)
+                    .await;
+                stored.push(match inserted {
+                    Ok(_) => true,
+                    Err(sqlx::Error::Database(error)) if error.is_unique_violation() => false,
+                    Err(error) => return Err(error.into()),
+                });
+            }
+            transaction.commit().await?;
+        });
+        Ok(stored)
+    }
+}
+
+/// What became of a message.
+struct Settled {
+    message: Message,
+    state: State,
+    outcome: String,
+    next_attempt_at: Option<DateTime<Utc>>,
+    settled_at: Option<DateTime<Utc>>,
+}
+
+/// Writes down what became of messages.
+struct Settling(Database);
+
+#[async_trait::async_trait]
+impl Round for Settling {
+    type Ask = Settled;
+    type Answer = ();
+
+    async fn run(&self, asked: &[Settled]) -> Result<Vec<()>, StoreError> {
+        on_database!(&self.0, pool => {
+            let mut transaction = pool.begin().await?;
+            for settled in asked {
+                sqlx::query(SETTLE)
+                    .bind(settled.state.as_str())
+                    .bind(&settled.outcome)
+                    .bind(settled.next_attempt_at)
+                    .bind(settled.settled_at)
+                    .bind(&settled.message.gateway)
+                    .bind(&settled.message.event_key)
+                    .bind(settled.message.attempts)
+                    .execute(&mut *transaction)
+                    .await?;
+            }
+            transaction.commit().await?;
+        });
+        Ok(vec![(); asked.len()])
+    }
+}
+
 /// The inbox. A cheap handle.
 #[derive(Clone)]
 pub struct Inbox {
     database: Database,
     clock: Arc<dyn Clock>,
+    storing: Together<Storing>,
+    settling: Together<Settling>,
 }
 
 impl Inbox {
     /// The inbox in that database, whose tables are there ([`crate::stores::INBOX`]).
+    ///
+    /// # Panics
+    /// Outside a runtime: what it writes is written by tasks.
     #[must_use]
     pub fn new(database: Database, clock: Arc<dyn Clock>) -> Self {
-        Self { database, clock }
+        let (storing, settling) = (Storing(database.clone()), Settling(database.clone()));
+        Self { database, clock, storing: Together::start(storing), settling: Together::start(settling) }
     }
 
     fn now(&self) -> DateTime<Utc> {
@@ -112,36 +205,24 @@ impl Inbox {
         &self,
         gateway: &'static str,
         webhook: &Webhook,
-        headers: &str,
-        body: &[u8],
+        headers: String,
+        body: Bytes,
         lease: Duration,
     ) -> Result<Stored, StoreError> {
-        let inserted: Result<_, sqlx::Error> = on_database!(&self.database, pool => {
-            sqlx::query(INSERT)
-                .bind(gateway)
-                .bind(&webhook.event_key)
-                .bind(webhook.attempt.booking_id.0)
-                .bind(webhook.attempt.payment_id.0)
-                .bind(self.now())
-                .bind(headers)
-                .bind(body)
-                .bind(true)
-                .bind(State::New.as_str())
-                .bind(self.after(lease))
-                .execute(pool)
-                .await
-                .map(drop)
-        });
-        match inserted {
-            Ok(()) => Ok(Stored::New(Message {
-                gateway: gateway.to_owned(),
-                event_key: webhook.event_key.clone(),
-                attempt: webhook.attempt,
-                attempts: 1,
-            })),
-            Err(sqlx::Error::Database(error)) if error.is_unique_violation() => Ok(Stored::Seen),
-            Err(error) => Err(error.into()),
-        }
+        let message = Message {
+            gateway: gateway.to_owned(),
+            event_key: webhook.event_key.clone(),
+            attempt: webhook.attempt,
+            attempts: 1,
+        };
+        let new = NewMessage {
+            message: message.clone(),
+            received_at: self.now(),
+            headers,
+            body,
+            lease_until: self.after(lease),
+        };
+        Ok(if self.storing.ask(new).await? { Stored::New(message) } else { Stored::Seen })
     }
 
     /// The messages whose time has come: those of a process that died, and those that failed before.
@@ -193,20 +274,13 @@ impl Inbox {
         again: Option<Duration>,
     ) -> Result<(), StoreError> {
         let outcome: String = outcome.chars().take(MAX_OUTCOME_CHARS).collect();
-        let next = again.map(|wait| self.after(wait));
-        let settled_at = again.is_none().then(|| self.now());
-        on_database!(&self.database, pool => {
-            sqlx::query(SETTLE)
-                .bind(state.as_str())
-                .bind(&outcome)
-                .bind(next)
-                .bind(settled_at)
-                .bind(&message.gateway)
-                .bind(&message.event_key)
-                .bind(message.attempts)
-                .execute(pool)
-                .await?;
-        });
-        Ok(())
+        let settled = Settled {
+            message: message.clone(),
+            state,
+            outcome,
+            next_attempt_at: again.map(|wait| self.after(wait)),
+            settled_at: again.is_none().then(|| self.now()),
+        };
+        self.settling.ask(settled).await
     }
 }

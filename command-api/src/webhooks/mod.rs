@@ -120,7 +120,7 @@ impl WebhookReceiver {
             return answer(gateway.answer(Verdict::Later));
         };
         let kept = kept_headers(headers);
-        let stored = match self.inbox.store(name, &webhook, &kept, body, worker::LEASE).await {
+        let stored = match self.inbox.store(name, &webhook, kept, body.clone(), worker::LEASE).await {
             Ok(stored) => stored,
             Err(error) => {
                 tracing::error!(gateway = name, event_key = %webhook.event_key, %error, "a webhook cannot be stored");

@@ -448,7 +448,7 @@ mod tests {
         let server = Box::new(Unlucky { unlucky_starts: unlucky_starts.into() });
         let place = Place { folder: folder.path().to_owned(), ports: vec![1] };
         let process = spawn(server.serve(&place)?, &place)?;
-        let mut running = Running { kind: Kind::Mysql, server, place, process };
+        let mut running = Running { kind: Kind::Mysql, server, place, process, died: None };
         running.wait_until_ready(&Interrupts::for_tests(std::sync::Arc::default()))?;
         assert_eq!(running.place.ports == [1], unlucky_starts == 0, "another port after a loss, only then");
         Ok(())

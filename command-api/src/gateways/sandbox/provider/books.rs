@@ -19,6 +19,7 @@ use super::{
 use crate::{
     ids::Entropy,
     stores::{Database, StoreError, on_database},
+    together::{Round, Together},
 };
 
 /// How often a change is decided again when another process was faster. Each loss means that somebody else moved the payment,
@@ -95,19 +96,121 @@ macro_rules! payment_of {
         })
     };
 }
+/// How an attempt of a delivery ended.
+struct Settled {
+    id: String,
+    attempt: i32,
+    answer: String,
+    delivered_at: Option<DateTime<Utc>>,
+    next: Option<DateTime<Utc>>,
+}
+
+/// Writes down how deliveries ended.
+struct Settling(Database);
+
+#[async_trait::async_trait]
+impl Round for Settling {
+    type Ask = Settled;
+    type Answer = ();
+
+    async fn run(&self, asked: &[Settled]) -> Result<Vec<()>, StoreError> {
+        on_database!(&self.0, pool => {
+            let mut transaction = pool.begin().await?;
+            for settled in asked {
+                sqlx::query(SETTLE_DELIVERY)
+                    .bind(settled.next)
+                    .bind(&settled.answer)
+                    .bind(settled.delivered_at)
+                    .bind(&settled.id)
+                    .bind(settled.attempt)
+                    .execute(&mut *transaction)
+                    .await?;
+            }
+            transaction.commit().await?;
+        });
+        Ok(vec![(); asked.len()])
+    }
+}
+
+/// A payment that moves from the state that it was read in.
+struct Move {
+    payment: Payment,
+    step: Step,
+    now: DateTime<Utc>,
+    delivery_id: String,
+}
+
+/// Moves payments, with their money and the webhooks that are owed for it; answers whether each was still where it was read.
+struct Moving(Database);
+
+#[async_trait::async_trait]
+impl Round for Moving {
+    type Ask = Move;
+    type Answer = bool;
+
+    async fn run(&self, asked: &[Move]) -> Result<Vec<bool>, StoreError> {
+        let mut done = Vec::with_capacity(asked.len());
+        on_database!(&self.0, pool => {
+            let mut transaction = pool.begin().await?;
+            for Move { payment, step, now, delivery_id } in asked {
+                let moved = sqlx::query(MOVE_PAYMENT)
+                    .bind(step.to.as_str())
+                    .bind(step.due_at)
+                    .bind(now)
+                    .bind(&payment.id)
+                    .bind(payment.state.as_str())
+                    .execute(&mut *transaction)
+                    .await?;
+                let moved = moved.rows_affected() == 1;
+                done.push(moved);
+                if moved && step.takes_money() {
+                    sqlx::query(INSERT_MOVEMENT)
+                        .bind(&payment.id)
+                        .bind("CHARGE")
+                        .bind(payment.asked.amount.minor())
+                        .bind(&payment.id)
+                        .bind(now)
+                        .execute(&mut *transaction)
+                        .await?;
+                }
+                if let Some(event_type) = step.webhook.filter(|_| moved) {
+                    sqlx::query(INSERT_DELIVERY)
+                        .bind(delivery_id)
+                        .bind(&payment.id)
+                        .bind(event_type)
+                        .bind(super::courier::message(delivery_id, event_type, payment, step.to, *now))
+                        .bind(now)
+                        .bind(now)
+                        .execute(&mut *transaction)
+                        .await?;
+                }
+            }
+            transaction.commit().await?;
+        });
+        Ok(done)
+    }
+}
+
 /// The books. A cheap handle.
 #[derive(Clone)]
 pub struct Books {
     database: Database,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
+    moving: Together<Moving>,
+    settling: Together<Settling>,
 }
 
 impl Books {
     /// The books in that database, whose tables are there ([`crate::stores::SANDBOX`]).
+    ///
+    /// # Panics
+    /// Outside a runtime: what is written together is written by tasks.
     #[must_use]
     pub fn new(database: Database, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
-        Self { database, clock, entropy }
+        let (moving, settling) = (Moving(database.clone()), Settling(database.clone()));
+        let (moving, settling) = (Together::start(moving), Together::start(settling));
+        Self { database, clock, entropy, moving, settling }
     }
 
     /// Now, by the gateway's clock, in microseconds, which is what every store keeps.
@@ -192,7 +295,8 @@ impl Books {
             let now = self.now();
             let decision = machine::decide(&payment.standing(), act, now);
             let Decision::Moves(step) = decision else { return Ok((payment, decision)) };
-            if self.write_step(&payment, step, now).await? {
+            let delivery_id = self.random_id("evt");
+            if self.moving.ask(Move { payment: payment.clone(), step, now, delivery_id }).await? {
                 payment.state = step.to;
                 payment.due_at = step.due_at;
                 payment.changed_at = now;
@@ -201,49 +305,6 @@ impl Books {
         }
         let damaged = format!("sandbox payment {id} moved more often than its states allow");
         Err(StoreError::Damaged(damaged).into())
-    }
-
-    async fn write_step(&self, payment: &Payment, step: Step, now: DateTime<Utc>) -> Result<bool, BooksError> {
-        let delivery = self.random_id("evt");
-        let amount = payment.asked.amount.minor();
-        on_database!(&self.database, pool => {
-            let mut transaction = pool.begin().await?;
-            let moved = sqlx::query(MOVE_PAYMENT)
-                .bind(step.to.as_str())
-                .bind(step.due_at)
-                .bind(now)
-                .bind(&payment.id)
-                .bind(payment.state.as_str())
-                .execute(&mut *transaction)
-                .await?;
-            if moved.rows_affected() != 1 {
-                transaction.rollback().await?;
-                return Ok(false);
-            }
-            if step.takes_money() {
-                sqlx::query(INSERT_MOVEMENT)
-                    .bind(&payment.id)
-                    .bind("CHARGE")
-                    .bind(amount)
-                    .bind(&payment.id)
-                    .bind(now)
-                    .execute(&mut *transaction)
-                    .await?;
-            }
-            if let Some(event_type) = step.webhook {
-                sqlx::query(INSERT_DELIVERY)
-                    .bind(&delivery)
-                    .bind(&payment.id)
-                    .bind(event_type)
-                    .bind(super::courier::message(&delivery, event_type, payment, step.to, now))
-                    .bind(now)
-                    .bind(now)
-                    .execute(&mut *transaction)
-                    .await?;
-            }
-            transaction.commit().await?;
-            Ok(true)
-        })
     }
 
     /// The payments with which the gateway itself has something to do now.
@@ -344,23 +405,37 @@ impl Books {
         Ok(rows.into_iter().map(|(id, body, attempts)| OwedDelivery { id, body, attempts }).collect())
     }
 
-    /// Takes a delivery for one attempt; nobody else tries it before `lease_until`. False when somebody else has it.
+    /// Takes deliveries for one attempt each; nobody else tries them before `lease_until`. Those that somebody else has are left out.
     ///
     /// # Errors
     /// [`BooksError::Store`].
-    pub async fn take_delivery(&self, owed: &OwedDelivery, lease_until: DateTime<Utc>) -> Result<bool, BooksError> {
+    pub async fn take_deliveries(
+        &self,
+        owed: Vec<OwedDelivery>,
+        lease_until: DateTime<Utc>,
+    ) -> Result<Vec<OwedDelivery>, BooksError> {
+        if owed.is_empty() {
+            return Ok(owed);
+        }
         let now = self.now();
-        let taken = on_database!(&self.database, pool => {
-            let taken = sqlx::query(TAKE_DELIVERY)
-                .bind(lease_until)
-                .bind(now)
-                .bind(&owed.id)
-                .bind(owed.attempts)
-                .execute(pool)
-                .await?;
-            taken.rows_affected()
+        let mut taken = Vec::with_capacity(owed.len());
+        on_database!(&self.database, pool => {
+            let mut transaction = pool.begin().await?;
+            for delivery in owed {
+                let done = sqlx::query(TAKE_DELIVERY)
+                    .bind(lease_until)
+                    .bind(now)
+                    .bind(&delivery.id)
+                    .bind(delivery.attempts)
+                    .execute(&mut *transaction)
+                    .await?;
+                if done.rows_affected() == 1 {
+                    taken.push(delivery);
+                }
+            }
+            transaction.commit().await?;
         });
-        Ok(taken == 1)
+        Ok(taken)
     }
 
     /// Writes down how an attempt ended: delivered, to be tried again at `next`, or given up. `attempt` is its number, from 1.
@@ -376,17 +451,8 @@ impl Books {
         next: Option<DateTime<Utc>>,
     ) -> Result<(), BooksError> {
         let delivered_at = delivered.then(|| self.now());
-        on_database!(&self.database, pool => {
-            sqlx::query(SETTLE_DELIVERY)
-                .bind(next)
-                .bind(answer)
-                .bind(delivered_at)
-                .bind(id)
-                .bind(attempt)
-                .execute(pool)
-                .await?;
-        });
-        Ok(())
+        let settled = Settled { id: id.to_owned(), attempt, answer: answer.to_owned(), delivered_at, next };
+        Ok(self.settling.ask(settled).await?)
     }
 
     /// A page of the ledger, in the order of the gateway's ids, after one of them.

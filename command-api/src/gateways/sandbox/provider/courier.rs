@@ -30,7 +30,7 @@ pub const SIGNATURE_HEADER: &str = "sandbox-signature";
 /// How long an idle gateway sleeps before it looks again: a webhook that another process owes goes out within a second.
 const IDLE: Duration = Duration::from_millis(400);
 /// The most webhooks on their way at once.
-const MAX_IN_FLIGHT: usize = 32;
+const MAX_IN_FLIGHT: usize = 128;
 /// How long a receiver may take. Also how long an attempt keeps others from trying.
 const RECEIVER_TIMEOUT: Duration = Duration::from_secs(5);
 /// The waits after failed attempts, in seconds; the last one stays.
@@ -114,16 +114,15 @@ impl Courier {
         }
         let free = places.available_permits();
         let owed = if free == 0 { Vec::new() } else { self.books.owed(i64::try_from(free).unwrap_or(1)).await? };
-        for delivery in &owed {
+        let lease = self.books.now() + after(RECEIVER_TIMEOUT) + TimeDelta::seconds(1);
+        for delivery in self.books.take_deliveries(owed, lease).await? {
+            // Only this task takes places, so there are as many as were free.
             let Ok(place) = Arc::clone(places).try_acquire_owned() else { break };
-            let lease = self.books.now() + after(RECEIVER_TIMEOUT) + TimeDelta::seconds(1);
-            if self.books.take_delivery(delivery, lease).await? {
-                let (courier, delivery) = (self.clone(), delivery.clone());
-                sending.spawn(async move {
-                    courier.deliver(delivery).await;
-                    drop(place);
-                });
-            }
+            let courier = self.clone();
+            sending.spawn(async move {
+                courier.deliver(delivery).await;
+                drop(place);
+            });
         }
         Ok(i64::try_from(due.len()).is_ok_and(|due| due == DUE_BATCH))
     }
