@@ -27,8 +27,8 @@ use tickiz_domain::{
     stream::StreamId,
 };
 use tickiz_event_log::{
-    Append, AppendError, Attachment, EventLog, LoadError, Loaded, LostClaim, Metadata, NewEvent, NewReceipt, Receipt,
-    Repository, Sequence, StreamAppend,
+    Append, AppendError, Attachment, EventLog, LoadError, Loaded, LostClaim, MAX_PAYLOAD_BYTES, Metadata, NewEvent,
+    NewReceipt, Receipt, Repository, Sequence, StreamAppend,
 };
 use tickiz_telemetry::trace;
 use tracing::Instrument;
@@ -336,6 +336,9 @@ impl Executor {
         let handled = after.handle(ask.command, &(), &sink).await;
         handled.map_err(|error| unless_warm(reading, decision.refused(&error)))?;
         let events: Vec<NewEvent> = sink.collect().await.iter().map(|event| NewEvent::of(event, id)).collect();
+        if let Some(longest) = events.iter().map(|event| event.payload_len()).find(|bytes| *bytes > MAX_PAYLOAD_BYTES) {
+            return Err(too_long(longest).into());
+        }
         if events.is_empty() {
             if reading == Reading::Warm {
                 return Err(Failed::Unchecked);
@@ -386,6 +389,16 @@ impl Executor {
             show_id,
         }
     }
+}
+
+/// Each part is within its limits, and all of them together are not: a long description in four-byte characters beside a hundred
+/// ticket types with hundreds of categories.
+fn too_long(bytes: usize) -> Refusal {
+    let message = format!(
+        "it would be recorded in {bytes} bytes, and {MAX_PAYLOAD_BYTES} are possible: shorten the description, or have fewer \
+         ticket types or seat categories"
+    );
+    Refusal::invalid(vec!["input".into()], message)
 }
 
 /// A refusal counts when it was decided on what the log has now. That something is taken, sold out or too much at once never

@@ -60,8 +60,9 @@ pub const MAX_KEY_BYTES: usize = 800;
 pub const MAX_RESULT_BYTES: usize = (1 << 16) - 1;
 /// The longest metadata in bytes: MySQL's BLOB. It holds ids and a trace context.
 pub const MAX_METADATA_BYTES: usize = (1 << 16) - 1;
-/// The longest payload of a domain event in bytes: what Kafka takes by default (`message.max.bytes`), with room for headers.
-pub const MAX_PAYLOAD_BYTES: usize = 1_000_000;
+/// The longest payload of a domain event in bytes. With what is hashed beside it, it fits into an entry of an auditor's tree (65,535
+/// bytes by C2SP tlog-tiles), and far into what Kafka takes by default.
+pub const MAX_PAYLOAD_BYTES: usize = 64_000;
 /// The payloads of one append in bytes. A batch takes its last append on top of what it has, and its domain events go in one
 /// statement, which stays below the 16 MiB that MariaDB's `max_allowed_packet` has by default.
 pub const MAX_PAYLOADS_BYTES: usize = 8 << 20;

@@ -20,11 +20,25 @@ pub fn metadata_json(metadata: &Metadata) -> String {
 #[must_use]
 pub fn leaf_hash(recorded: &Recorded) -> LeafHash {
     let mut hash = Sha256::new();
-    hash.update(b"\0tickiz-event-v1\0");
+    hash.update(b"\0");
+    encode(recorded, |bytes| hash.update(bytes));
+    hash.finalize().into()
+}
+
+/// What is hashed, without RFC 6962's prefix: the entry of an auditor's tree.
+#[must_use]
+pub fn leaf_entry(recorded: &Recorded) -> Vec<u8> {
+    let mut entry = Vec::with_capacity(recorded.payload.len() + 512);
+    encode(recorded, |bytes| entry.extend_from_slice(bytes));
+    entry
+}
+
+fn encode(recorded: &Recorded, mut write: impl FnMut(&[u8])) {
+    write(b"tickiz-event-v1\0");
     let mut field = |bytes: &[u8]| {
         let length = u32::try_from(bytes.len()).expect("a payload is bounded far below 4 GiB");
-        hash.update(length.to_be_bytes());
-        hash.update(bytes);
+        write(&length.to_be_bytes());
+        write(bytes);
     };
     field(recorded.shard.to_string().as_bytes());
     field(recorded.position.to_string().as_bytes());
@@ -37,5 +51,4 @@ pub fn leaf_hash(recorded: &Recorded) -> LeafHash {
     field(recorded.event_version.to_string().as_bytes());
     field(&recorded.payload);
     field(metadata_json(&recorded.metadata).as_bytes());
-    hash.finalize().into()
 }

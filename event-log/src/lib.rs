@@ -44,7 +44,8 @@ pub mod store;
 pub mod stores;
 pub mod writer;
 
-pub use leaf::{leaf_hash, metadata_json};
+pub use decide::MAX_PAYLOAD_BYTES;
+pub use leaf::{leaf_entry, leaf_hash, metadata_json};
 pub use log::{EventLog, LogOptions, LogService, OpenError};
 pub use record::{
     Append, AppendError, Appended, Attachment, LostClaim, LostReason, Metadata, NewEvent, NewReceipt, Position,

@@ -98,6 +98,12 @@ pub struct NewEvent {
 }
 
 impl NewEvent {
+    /// How long its document is, in bytes.
+    #[must_use]
+    pub fn payload_len(&self) -> usize {
+        self.payload.len()
+    }
+
     /// What `event`, appended to the stream of that id, writes.
     #[must_use]
     pub fn of<E: StoredEvent>(event: &E, stream: Uuid) -> Self {

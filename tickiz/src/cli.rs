@@ -44,6 +44,8 @@ enum Command {
     },
     /// Prints the event log as JSON lines.
     Log(LogArguments),
+    /// Publishes the log as a Merkle tree that anybody can check (C2SP tlog-tiles, signed checkpoints), proves, and checks.
+    Audit(Box<crate::audit::AuditArguments>),
     /// Shows every setting, where it comes from and what it means; secrets masked.
     Config {
         /// One JSON document instead of text.
@@ -87,6 +89,7 @@ impl Command {
             Self::Verify { .. } => "verify",
             Self::Replay(_) => "replay",
             Self::Log(_) => "log",
+            Self::Audit(_) => "audit",
             Self::Config { .. } => "config",
             Self::ErasePerson { .. } => "erase-person",
         }
@@ -139,6 +142,7 @@ async fn dispatch(command: Command, config: Config) -> anyhow::Result<ExitCode> 
         Command::Verify { json } => verify::run(&config, json).await,
         Command::Replay(arguments) => crate::replay::run(&config, &arguments).await,
         Command::Log(arguments) => crate::log::run(&config, arguments).await.map(|()| ExitCode::SUCCESS),
+        Command::Audit(arguments) => crate::audit::run(&config, *arguments).await,
         Command::Config { json } => show_config(&config, json).map(|()| ExitCode::SUCCESS),
         Command::ErasePerson { email } => {
             crate::stores::erase_person(&config, &email).await.map(|()| ExitCode::SUCCESS)

@@ -131,7 +131,7 @@ pub const TABLE: &[Limit] = &[
         1,
         MAX_SEATS_PER_BLOCK as i64,
         "seats",
-        "one domain event of 400 KB at most; call again for more",
+        "ten domain events of one append; call again for more",
     ),
     limit(
         "seatId",

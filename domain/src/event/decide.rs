@@ -64,14 +64,25 @@ impl Event {
             EventCommand::Complete { now } => Ok(complete(show, now)),
             EventCommand::BlockSeats { seat_ids, unknown } => {
                 let seat_ids = seats_to_move(show, seat_ids, unknown, |blocked| !blocked)?;
-                Ok(seat_ids.map(|seat_ids| SeatsBlocked { seat_ids }.into()).into_iter().collect())
+                Ok(pieces(seat_ids).map(|seat_ids| SeatsBlocked { seat_ids }.into()).collect())
             }
             EventCommand::UnblockSeats { seat_ids, unknown } => {
                 let seat_ids = seats_to_move(show, seat_ids, unknown, |blocked| blocked)?;
-                Ok(seat_ids.map(|seat_ids| SeatsUnblocked { seat_ids }.into()).into_iter().collect())
+                Ok(pieces(seat_ids).map(|seat_ids| SeatsUnblocked { seat_ids }.into()).collect())
             }
         }
     }
+}
+
+/// The most seats of one domain event. With the longest seat ids it has some 43 KB, which is less than an entry of an auditor's tree
+/// may have.
+pub const MAX_SEATS_PER_EVENT: usize = 200;
+
+/// Several domain events of one append, where there are many seats.
+fn pieces(seat_ids: Option<Vec<SeatId>>) -> impl Iterator<Item = Vec<SeatId>> {
+    let seat_ids = seat_ids.unwrap_or_default();
+    let pieces: Vec<Vec<SeatId>> = seat_ids.chunks(MAX_SEATS_PER_EVENT).map(<[SeatId]>::to_vec).collect();
+    pieces.into_iter()
 }
 
 /// Cancelled and completed are final.
