@@ -5,7 +5,7 @@ mod common;
 use common::{ORIGIN, entry, grow, vkey};
 use tickiz_audit::checkpoint::{Checkpoint, SignerKey};
 use tickiz_audit::merkle::leaf_hash;
-use tickiz_audit::proof::{ConsistencyProof, InclusionProof, ProofTextError};
+use tickiz_audit::proof::{ConsistencyProof, InclusionProof, MakeError, ProofTextError};
 use tickiz_audit::tiles::{Directory, TileReader};
 
 fn proofs() -> (InclusionProof, ConsistencyProof, Checkpoint) {
@@ -103,4 +103,30 @@ fn malformed_proof_texts_are_refused() {
     ] {
         assert!(matches!(wrong.parse::<InclusionProof>(), Err(ProofTextError::Form(_))), "{wrong}");
     }
+}
+
+#[test]
+fn a_proof_is_made_for_every_position_and_only_from_tiles_that_fit() {
+    let place = tempfile::tempdir().unwrap();
+    let log = Directory::new(place.path());
+    assert!(matches!(InclusionProof::make(&log, &vkey(), 1), Err(MakeError::NoCheckpoint)));
+    let old = grow(place.path(), 256);
+    grow(place.path(), 300);
+    for position in 1..=300 {
+        let proof = InclusionProof::make(&log, &vkey(), position).unwrap();
+        proof.verify(&leaf_hash(&entry(position)), &vkey()).unwrap();
+    }
+    for position in [0, 301, u64::MAX] {
+        assert!(matches!(InclusionProof::make(&log, &vkey(), position), Err(MakeError::Read(_))));
+    }
+    assert_eq!(ConsistencyProof::make(&log, &vkey(), &old).unwrap().verify(&old, &vkey()).unwrap().size(), 300);
+    let rewritten = Checkpoint::try_new(ORIGIN, 256, leaf_hash(b"")).unwrap();
+    assert!(matches!(ConsistencyProof::make(&log, &vkey(), &rewritten), Err(MakeError::Tiles(_))));
+    let longer = Checkpoint::try_new(ORIGIN, 301, leaf_hash(b"")).unwrap();
+    assert!(matches!(ConsistencyProof::make(&log, &vkey(), &longer), Err(MakeError::Read(_))));
+    let tile = place.path().join("tile/0/000");
+    let mut bytes = std::fs::read(&tile).unwrap();
+    bytes[0] ^= 1;
+    std::fs::write(tile, bytes).unwrap();
+    assert!(matches!(InclusionProof::make(&log, &vkey(), 1), Err(MakeError::Tiles(_))));
 }

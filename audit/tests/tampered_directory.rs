@@ -160,6 +160,17 @@ fn an_entry_changed_along_with_its_leaf_tile_is_caught_above() {
 }
 
 #[test]
+fn entries_that_make_the_signed_root_are_cleared_though_two_levels_of_tiles_speak_against_them() {
+    let place = log();
+    flip(place.path(), "tile/0/001", 3 * 32);
+    flip(place.path(), "tile/1/000.p/2", 32);
+    let report = check(&place);
+    assert!(!report.is_clean() && report.entries_make_the_signed_root());
+    assert!(report.to_string().contains("what differs is in the tiles"), "{report}");
+    assert!(!report.to_string().contains("the first wrong position"), "{report}");
+}
+
+#[test]
 fn missing_or_torn_tiles_are_named() {
     let place = log();
     fs::remove_file(place.path().join("tile/0/001")).unwrap();
@@ -193,6 +204,8 @@ fn a_checkpoint_that_is_missing_unsigned_or_foreign_is_named() {
     fs::write(&path, signed.replace("\n600\n", "\n599\n")).unwrap();
     assert!(matches!(check(&place).findings[0], Finding::Checkpoint { .. }));
     fs::write(&path, [0xff, 0xfe]).unwrap();
+    assert!(matches!(check(&place).findings[..], [Finding::Checkpoint { .. }]));
+    fs::write(&path, vec![b'x'; 1_000_001]).unwrap();
     assert!(matches!(check(&place).findings[..], [Finding::Checkpoint { .. }]));
     fs::remove_file(&path).unwrap();
     assert_eq!(check(&place).findings, [Finding::CheckpointMissing]);

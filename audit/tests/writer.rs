@@ -7,7 +7,7 @@ use std::io::ErrorKind;
 
 use common::{Leaves, ORIGIN, entry, grow, key, vkey};
 use tickiz_audit::checkpoint::{Checkpoint, SignerKey};
-use tickiz_audit::merkle::{Hash, empty_root, leaf_hash, verify_inclusion};
+use tickiz_audit::merkle::{Hash, empty_root, leaf_hash, tree_root, verify_inclusion};
 use tickiz_audit::tiles::{Directory, LogWriter, TileReader, WritableDirectory, WriteError};
 use tickiz_audit::verify::verify_directory;
 
@@ -32,6 +32,21 @@ fn a_log_that_grew_in_steps_is_the_log_that_grew_at_once() {
     assert!(report.is_clean(), "{report}");
     assert!(!steps.path().join("tile/0/000.p").exists(), "a full tile's partial forms stay for ever");
     assert!(steps.path().join("tile/0/004.p/1").exists());
+}
+
+/// The partial tiles that an older checkpoint was published with are gone once their tile is full, and it stands in for them.
+#[test]
+fn every_older_tree_is_still_read_from_the_tiles_of_a_newer_one() {
+    let place = tempfile::tempdir().unwrap();
+    let older: Vec<_> = [1, 100, 200, 256, 300, 513].map(|size| grow(place.path(), size)).into();
+    grow(place.path(), 1_300);
+    for old in older {
+        let mut reader = TileReader::new(Directory::new(place.path()), old.size());
+        assert_eq!(tree_root(&mut reader, old.size()).unwrap(), old.root(), "size {}", old.size());
+        fs::write(place.path().join("checkpoint"), old.sign(&key()).unwrap()).unwrap();
+        let report = verify_directory(&Directory::new(place.path()), &vkey()).unwrap();
+        assert!(report.is_clean(), "size {}: {report}", old.size());
+    }
 }
 
 /// Beyond 65,536 leaves there is a full tile of level 1, and a level 2.

@@ -1,7 +1,7 @@
 //! The Merkle tree of RFC 6962 section 2.1 (the same in RFC 9162 section 2.1), over SHA-256.
 //!
-//! Who makes a proof and who checks it share nothing but the two hash functions: [`prove`] follows the recursive definition of
-//! the tree, [`check`] the bit-counting algorithms of RFC 9162. A mistake in one of them makes the two disagree, which the
+//! Who makes a proof and who checks it share nothing but the two hash functions: `prove` follows the recursive definition of
+//! the tree, `check` the bit-counting algorithms of RFC 9162. A mistake in one of them makes the two disagree, which the
 //! property tests over all sizes would show, rather than both be wrong in the same way.
 
 mod check;

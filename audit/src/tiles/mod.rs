@@ -9,10 +9,15 @@
 //!
 //! # Layout
 //!
-//! * [`path`](TileId): where a tile is. * [`bundle`](entries): entries as bytes. * [`store`](Store): files, atomically.
-//! * [`reader`](TileReader): subtrees and proofs from tiles. * [`writer`](LogWriter): appends, publishes, goes on.
+//! * `path`: where a tile is ([`TileId`]).
+//! * `bundle`: entries as bytes ([`entries`]).
+//! * `stack`: tiles from leaf hashes as they come.
+//! * `store`: files, atomically ([`Store`]).
+//! * `reader`: subtrees and proofs from tiles ([`TileReader`]).
+//! * `writer`, `error`: appends, publishes, goes on ([`LogWriter`], [`WriteError`]).
 
 mod bundle;
+mod error;
 mod path;
 mod reader;
 mod stack;
@@ -20,10 +25,11 @@ mod store;
 mod writer;
 
 pub use bundle::{Entries, MAX_BUNDLE_BYTES, MAX_ENTRY_BYTES, TornBundle, entries};
+pub use error::WriteError;
 pub use path::{CHECKPOINT_PATH, MAX_LEVEL, PathError, TILE_WIDTH, TileId, TileKind};
 pub use reader::{ReadError, TileReader};
 pub use store::{Directory, Resources, Store, WritableDirectory};
-pub use writer::{LogWriter, WriteError};
+pub use writer::LogWriter;
 
 pub(crate) use reader::{read, read_bundle, read_tile};
 pub(crate) use stack::{TileStack, subtree_root};

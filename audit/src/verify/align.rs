@@ -20,7 +20,7 @@ use std::collections::{HashMap, VecDeque};
 
 use crate::merkle::Hash;
 
-use super::report::Finding;
+use super::finding::Finding;
 
 struct Item {
     position: u64,

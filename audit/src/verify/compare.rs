@@ -4,12 +4,14 @@
 //! anything, so a root that differs is a finding like any other. Held are one tile and, where something differs, a window of both
 //! sequences ([`WINDOW`]); the size of the log does not matter.
 
-use crate::checkpoint::{Checkpoint, CheckpointError, MAX_NOTE_BYTES, VerifierKey};
+use crate::checkpoint::{Checkpoint, CheckpointError, VerifierKey};
 use crate::merkle::{Frontier, Hash, leaf_hash};
-use crate::tiles::{CHECKPOINT_PATH, ReadError, Resources, TILE_WIDTH, TileId, TileKind, read, read_tile};
+use crate::tiles::{ReadError, Resources, TILE_WIDTH, TileId, TileKind, read_tile};
 
 use super::align::Aligner;
-use super::report::{Finding, Report, RootOf};
+use super::finding::{Finding, RootOf};
+use super::report::Report;
+use super::signed::signed_checkpoint;
 
 /// How far ahead it is looked where something differs, in entries; some 16 MB for both sides.
 pub const WINDOW: usize = 65_536;
@@ -42,9 +44,7 @@ impl<R: Resources> Comparison<R> {
     ///
     /// [`CompareError::NoCheckpoint`], [`CompareError::Checkpoint`], [`CompareError::Read`].
     pub fn begin(resources: R, key: &VerifierKey) -> Result<Self, CompareError> {
-        let note = read(&resources, CHECKPOINT_PATH, MAX_NOTE_BYTES)?.ok_or(CompareError::NoCheckpoint)?;
-        let note = str::from_utf8(&note).map_err(|_| CheckpointError::Form("it is not UTF-8"))?;
-        let checkpoint = Checkpoint::open(note, key.name(), key)?;
+        let (checkpoint, _) = signed_checkpoint(&resources, key)?.ok_or(CompareError::NoCheckpoint)??;
         Ok(Self::with_checkpoint(resources, &checkpoint, WINDOW))
     }
 

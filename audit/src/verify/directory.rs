@@ -7,20 +7,23 @@
 //! **Who is wrong, the entry or the tile?** Where an entry and its leaf hash disagree, the hash above them decides (for the last,
 //! partial tile: the signed root). If it is what the entries make, the tile is wrong, and otherwise the entries are. From there on a
 //! wrong entry makes every hash above it differ, which would say nothing new: a higher hash is only named where all entries
-//! below it agree with their leaf hashes.
+//! below it agree with their leaf hashes. Where both a leaf tile and the hash above it are wrong the entries are blamed at first; then
+//! the root over all entries clears them ([`Report::entries_make_the_signed_root`]).
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
 
-use crate::checkpoint::{Checkpoint, MAX_NOTE_BYTES, Note, VerifierKey};
+use crate::checkpoint::{Checkpoint, VerifierKey};
 use crate::merkle::{Frontier, Hash, leaf_hash, tree_root};
 use crate::tiles::{
-    CHECKPOINT_PATH, ReadError, Resources, TILE_WIDTH, TileId, TileKind, TileReader, TileStack, TornBundle, entries,
-    read, read_bundle, read_tile, subtree_root,
+    ReadError, Resources, TILE_WIDTH, TileId, TileKind, TileReader, TileStack, TornBundle, entries, read_bundle,
+    read_tile, subtree_root,
 };
 
 use super::align::Aligner;
-use super::report::{Finding, Report, RootOf};
+use super::finding::{Finding, RootOf};
+use super::report::Report;
+use super::signed::{claimed_checkpoint, tolerate};
 
 /// After so many bundles in a row that are missing along with their tiles the rest is taken to be missing: the checkpoint may claim
 /// any size.
@@ -34,7 +37,7 @@ const MAX_MISSING_RUN: u64 = 1_024;
 /// [`ReadError::Io`].
 pub fn verify_directory<R: Resources>(resources: &R, key: &VerifierKey) -> Result<Report, ReadError> {
     let mut report = Report::default();
-    let Some(checkpoint) = read_checkpoint(resources, key, &mut report)? else { return Ok(report) };
+    let Some(checkpoint) = claimed_checkpoint(resources, key, &mut report)? else { return Ok(report) };
     report.origin = Some(checkpoint.origin().to_owned());
     report.size = Some(checkpoint.size());
     report.signed_root = Some(checkpoint.root());
@@ -52,31 +55,6 @@ pub fn verify_directory<R: Resources>(resources: &R, key: &VerifierKey) -> Resul
     check.right_edge()?;
     check.roots()?;
     Ok(check.report)
-}
-
-/// The checkpoint, as far as it can be read; one that must not be believed still says what the directory claims to be.
-fn read_checkpoint<R: Resources>(
-    resources: &R,
-    key: &VerifierKey,
-    report: &mut Report,
-) -> Result<Option<Checkpoint>, ReadError> {
-    let Some(bytes) = tolerate(read(resources, CHECKPOINT_PATH, MAX_NOTE_BYTES))?.ok().flatten() else {
-        report.note(Finding::CheckpointMissing);
-        return Ok(None);
-    };
-    let text = String::from_utf8_lossy(&bytes);
-    if let Err(error) = Checkpoint::open(&text, key.name(), key) {
-        report.note(Finding::Checkpoint { reason: error.to_string() });
-    }
-    Ok(Note::parse(&text).ok().and_then(|note| Checkpoint::parse_body(note.text()).ok()))
-}
-
-/// Parts what is the log's fault (inside) from what is not (outside).
-fn tolerate<T>(result: Result<T, ReadError>) -> Result<Result<T, ReadError>, ReadError> {
-    match result {
-        Err(error @ ReadError::Io { .. }) => Err(error),
-        result => Ok(result),
-    }
 }
 
 struct Check<'a, R> {

@@ -14,6 +14,10 @@
 //! …
 //! ```
 
+mod make;
+
+pub use make::MakeError;
+
 use std::fmt;
 use std::str::FromStr;
 
