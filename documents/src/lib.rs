@@ -16,6 +16,7 @@
 //! * [`templates`]: subject, text and HTML of a mail, and the ticket page, from templates an operator can replace.
 //! * [`sample`]: a booking for previews and tests.
 //! * [`pdf`]: one page a ticket (feature `pdf`).
+//! * [`wallet`]: passes for phones (feature `wallet`).
 
 pub mod booking;
 pub mod calendar;
@@ -26,6 +27,8 @@ pub mod pdf;
 pub mod sample;
 pub mod templates;
 mod text;
+#[cfg(feature = "wallet")]
+pub mod wallet;
 
 pub use booking::{Booking, Position, Seat, Show, Ticket, Venue};
 pub use locale::Locale;

@@ -41,6 +41,10 @@ impl Face {
         self.characters.map(c).map(|glyph| glyph.to_u32()).filter(|glyph| *glyph != 0)
     }
 
+    fn missing(&self) -> u32 {
+        self.glyph(MISSING).unwrap_or(0)
+    }
+
     /// In ems.
     fn advance(&self, glyph: u32) -> f32 {
         self.metrics.advance_width(skrifa::GlyphId::new(glyph)).unwrap_or(0.0) / self.units_per_em
@@ -49,14 +53,18 @@ impl Face {
 
 static FACES: LazyLock<[Face; 2]> = LazyLock::new(|| [Face::new(REGULAR), Face::new(BOLD)]);
 
-/// The font that has a character, and the glyph: the wanted weight, else the other, else the box of the wanted one.
+/// What is drawn for a character that no font has: both weights have this square. Not glyph 0, the one that fonts keep for this,
+/// since readers leave out its text when they copy.
+const MISSING: char = '\u{25a1}';
+
+/// The font that has a character, and the glyph: the wanted weight, else the other, else the square of the wanted one.
 fn find(c: char, weight: Weight) -> (usize, u32) {
     let (wanted, other) = match weight {
         Weight::Regular => (0, 1),
         Weight::Bold => (1, 0),
     };
     let found = [wanted, other].into_iter().find_map(|face| FACES[face].glyph(c).map(|glyph| (face, glyph)));
-    found.unwrap_or((wanted, 0))
+    found.unwrap_or_else(|| (wanted, FACES[wanted].missing()))
 }
 
 /// Characters that are seen only in what they do to others (Unicode's Default_Ignorable_Code_Point, as far as names and titles
@@ -117,9 +125,10 @@ fn push_piece(runs: &mut Vec<Run>, piece: &str, weight: Weight, right_to_left: b
         run.text.push_str(cluster);
         for c in cluster.chars() {
             let c = if right_to_left { mirrored(c) } else { c };
-            // A mark in another font than its letter would be a run of its own, away from it: then it is the letter's font's box,
-            // which no font has without an advance, so it is left out.
-            let Some(glyph) = FACES[*face].glyph(c).or((!is_combining_mark(c)).then_some(0)) else { continue };
+            let missing = || (!is_combining_mark(c)).then(|| FACES[*face].missing());
+            // A mark that the letter's font lacks is left out: from another font it would stand beside the letter, and a square
+            // would take the place of the next one.
+            let Some(glyph) = FACES[*face].glyph(c).or_else(missing) else { continue };
             let advance = FACES[*face].advance(glyph);
             run.width += advance;
             run.glyphs.push(KrillaGlyph::new(GlyphId::new(glyph), advance, 0.0, 0.0, 0.0, range.clone(), None));

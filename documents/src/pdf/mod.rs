@@ -12,8 +12,8 @@
 //! The same booking gives the same bytes: the creation date is the booking's `issued_at`, and krilla makes the file's id of its
 //! content.
 //!
-//! Split in three: [`font`] knows what a line looks like and how wide it is, [`layout`] where everything stands, as plain values that a
-//! test can look at, and [`draw`] says it to krilla.
+//! Split in three: `font` knows what a line looks like and how wide it is, `layout` where everything stands, as plain values that a
+//! test can look at, and `draw` says it to krilla.
 
 mod draw;
 mod font;

@@ -235,6 +235,16 @@ fn what_is_read_from_the_right_stands_from_the_right() {
 }
 
 #[test]
+fn what_no_font_has_is_a_square_that_still_says_what_was_meant() {
+    for weight in [font::Weight::Regular, font::Weight::Bold] {
+        let square = font::runs("\u{25a1}", weight)[0].glyphs[0].glyph_id;
+        let runs = font::runs("東京", weight);
+        assert!(square.to_u32() != 0 && runs[0].glyphs.iter().all(|glyph| glyph.glyph_id == square));
+        assert_eq!(runs[0].text, "東京");
+    }
+}
+
+#[test]
 fn what_no_page_can_hold_is_an_error() {
     let mut booking = sample::booking(Locale::Vi);
     booking.tickets[1].code = "A".repeat(5_000);
