@@ -80,7 +80,7 @@ pub struct CalendarEntry {
     position: Option<Position>,
     organizer: Person,
     attendee: Option<Person>,
-    link: String,
+    link: Option<String>,
 }
 
 impl CalendarEntry {
@@ -96,7 +96,8 @@ impl CalendarEntry {
         if !taken.is_empty() {
             description.push_str(&format!("\n{seats}: {}", text::one_line(&taken.join(", "))));
         }
-        description.push_str(&format!("\n{}", text::one_line(&booking.link)));
+        let link = text::web_link(&booking.link);
+        description.extend(link.iter().map(|link| format!("\n{link}")));
         Self {
             method: Method::Publish,
             uid: uid.to_owned(),
@@ -112,7 +113,7 @@ impl CalendarEntry {
             position: show.venue.position,
             organizer,
             attendee: None,
-            link: booking.link.clone(),
+            link,
         }
     }
 
@@ -183,8 +184,7 @@ impl CalendarEntry {
         }
         file.line(if cancelled { "STATUS:CANCELLED" } else { "STATUS:CONFIRMED" });
         file.line("TRANSP:OPAQUE");
-        let link = uri(&self.link);
-        if !link.is_empty() {
+        if let Some(link) = &self.link {
             file.line(&format!("URL:{link}"));
         }
         if !cancelled {
@@ -252,11 +252,6 @@ fn mailto(address: &str) -> Result<String, CalendarError> {
         return Err(CalendarError::Address);
     }
     Ok(format!("mailto:{address}"))
-}
-
-/// A URI as a value: nothing that ends the line, and nothing that a reader would have to guess at.
-fn uri(link: &str) -> String {
-    link.chars().filter(|c| !c.is_control() && !c.is_whitespace()).take(MAX_TEXT_CHARS).collect()
 }
 
 #[cfg(test)]

@@ -54,6 +54,30 @@ pub fn booking(locale: Locale) -> Booking {
     }
 }
 
+/// A booking that has only what every booking has: what a template must do without.
+#[must_use]
+pub fn bare_booking(locale: Locale) -> Booking {
+    let mut booking = booking(locale);
+    (booking.buyer, booking.total, booking.link) = (None, None, String::new());
+    let show = &mut booking.show;
+    (show.ends_at, show.doors_at, show.venue.address, show.venue.position) = (None, None, None, None);
+    booking.tickets.truncate(1);
+    for ticket in &mut booking.tickets {
+        (ticket.seat, ticket.price, ticket.holder) = (None, None, None);
+    }
+    booking
+}
+
+/// The same for [`notice`].
+#[must_use]
+pub fn bare_notice(kind: MailKind, locale: Locale) -> Notice {
+    match notice(kind, locale) {
+        Notice::CancelledShow { .. } => Notice::CancelledShow { reason: None, refund: None },
+        Notice::PostponedShow { .. } => Notice::PostponedShow { reason: None },
+        other => other,
+    }
+}
+
 /// What a mail of this kind could tell.
 #[must_use]
 pub fn notice(kind: MailKind, locale: Locale) -> Notice {
@@ -72,7 +96,9 @@ pub fn notice(kind: MailKind, locale: Locale) -> Notice {
                 venue: Venue { name: "Nhà hát Tuổi Trẻ".to_owned(), address: None, position: None },
             },
         },
-        MailKind::PostponedShow => Notice::PostponedShow { reason: None },
+        MailKind::PostponedShow => {
+            Notice::PostponedShow { reason: Some(locale.pick("The singer is ill.", "Ca sĩ bị ốm.").to_owned()) }
+        }
         MailKind::Reminder => Notice::Reminder,
     }
 }

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     Booking, Ticket,
-    text::{one_line, some_line},
+    text::{one_line, some_line, web_link},
 };
 
 /// The white edge that every printer leaves, and then some.
@@ -188,10 +188,9 @@ fn footer(page: &mut Page, booking: &Booking) {
         "Mỗi mã cho một người vào cửa một lần. Hãy đưa mã tại cổng và đừng chia sẻ cho người khác.",
     );
     page.text(MARGIN_PT, LINE_WIDTH_PT, note, 2, &SMALL);
-    let link = one_line(&booking.link);
-    let y = page.y;
-    page.text(MARGIN_PT, LINE_WIDTH_PT, &link, 1, &SMALL);
-    if link.starts_with("https://") || link.starts_with("http://") {
+    if let Some(link) = web_link(&booking.link) {
+        let y = page.y;
+        page.text(MARGIN_PT, LINE_WIDTH_PT, &link, 1, &SMALL);
         page.items.push(Item::Link { x: MARGIN_PT, y, width: LINE_WIDTH_PT, height: page.y - y, target: link });
     }
 }

@@ -23,7 +23,7 @@ use super::{TemplateError, builtin, check_size};
 use crate::{
     Booking, Locale, Notice, Show,
     mail::content_id,
-    text::{one_line, some_line},
+    text::{one_line, some_line, web_link},
 };
 
 #[derive(Serialize)]
@@ -137,7 +137,7 @@ fn of_booking(
         reference: one_line(&booking.reference),
         buyer: some_line(booking.buyer.as_deref()),
         total: some_line(booking.total.as_deref()),
-        link: link(&booking.link),
+        link: web_link(&booking.link).unwrap_or_default(),
         show: of_show(&booking.show, booking.locale),
         tickets: (1..).zip(&booking.tickets).map(ticket).collect::<Result<_, TemplateError>>()?,
         held_until: None,
@@ -171,15 +171,8 @@ fn of_show(show: &Show, locale: Locale) -> ShowContext {
         address: some_line(show.venue.address.as_deref()),
         map: show.venue.position.map(map),
         organizer: one_line(&show.organizer),
-        link: link(&show.link),
+        link: web_link(&show.link).unwrap_or_default(),
     }
-}
-
-/// A link that leads to a page, or an empty one: escaping does not make `javascript:` harmless.
-fn link(link: &str) -> String {
-    let link = one_line(link);
-    let scheme = link.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
-    if matches!(scheme.as_deref(), Some("https" | "http")) { link } else { String::new() }
 }
 
 /// What a Content-Security-Policy names the style by (CSP level 3, section 2.3.1).

@@ -4,14 +4,14 @@
 //! `shared/`; they are part of the program. A directory of the same shape replaces them file by file. The language is that of
 //! MiniJinja (Jinja 2); the values that a template has are those that `templates/README.md` lists, in the words of its language already.
 //!
-//! A mistake shows at start-up and not in a buyer's mail: [`Templates::with_overrides`] renders every template with the sample
-//! booking and refuses the directory with the file and the line. A file that replaces nothing is a mistake too, most often in its
+//! A mistake shows at start-up and not in a buyer's mail: [`Templates::with_overrides`] renders every template with two
+//! sample bookings, one that has everything and one that has only what it must, and refuses the directory with the file and the line. A file that replaces nothing is a mistake too, most often in its
 //! name. While mails go out nothing is read again; who changes a template starts the program anew.
 //!
 //! # Why nothing gets in or out
 //!
 //! * `.html` is escaped; `.txt` and `.subject` have no syntax to break but the line, and a subject of two lines is an error.
-//! * A name that is not there is an error, never an empty place.
+//! * A name that is not there is an error, never an empty place, and so is writing what is none.
 //! * Steps, and with them bytes, have a limit ([`FUEL`]), so that a loop in a template costs a mail and not the worker.
 //! * No template has a function that reads files or the environment, and includes are looked up among these templates only.
 
@@ -21,7 +21,9 @@ mod error;
 
 use std::{collections::BTreeMap, path::Path};
 
-use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value, syntax::SyntaxConfig};
+use minijinja::{
+    AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, Value, escape_formatter, syntax::SyntaxConfig,
+};
 
 pub use error::TemplateError;
 
@@ -91,6 +93,16 @@ impl Templates {
                 if name.ends_with(".html") { AutoEscape::Html } else { AutoEscape::None }
             },
         );
+        // None is there, and all the same not what a reader should see.
+        environment.set_formatter(|out, state, value| {
+            if value.is_none() {
+                return Err(Error::new(
+                    ErrorKind::InvalidOperation,
+                    "this may be none; ask with {% if %} before it is written",
+                ));
+            }
+            escape_formatter(out, state, value)
+        });
         // A line that is only a tag leaves no empty line in a text.
         let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
         environment.set_syntax(syntax.map_err(|error| TemplateError::broken("syntax", &error))?);
@@ -107,10 +119,13 @@ impl Templates {
         }
         let templates = Self { environment, style_source };
         for locale in Locale::ALL {
-            for kind in MailKind::ALL {
-                templates.preview(kind, locale)?;
+            for booking in [sample::booking(locale), sample::bare_booking(locale)] {
+                for kind in MailKind::ALL {
+                    templates.mail(&sample::notice(kind, locale), &booking)?;
+                    templates.mail(&sample::bare_notice(kind, locale), &booking)?;
+                }
+                templates.ticket_page(&booking)?;
             }
-            templates.ticket_page(&sample::booking(locale))?;
         }
         Ok(templates)
     }
