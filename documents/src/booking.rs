@@ -8,8 +8,8 @@ use chrono_tz::Tz;
 
 use crate::locale::Locale;
 
-/// The most tickets that one booking's documents have. Ten times what a shop sells at once, and still a PDF of some hundred
-/// kilobytes and a mail that servers take.
+/// The most tickets that one booking's documents have. Ten times what a shop sells at once, and still a PDF of two
+/// megabytes and a mail that servers take.
 pub const MAX_TICKETS: usize = 200;
 
 /// What somebody bought, as far as documents tell of it.

@@ -1,17 +1,18 @@
 //! A show as a line in the buyer's calendar: RFC 5545, with the methods of RFC 5546.
 //!
-//! **Which method.** `PUBLISH` by default: the ticket is a note, and nobody is asked to accept or decline what he has paid for. An
-//! invitation (`REQUEST`) is for shows the organizer runs that way. A cancellation is `CANCEL`, always with the same `UID`, a
-//! higher `SEQUENCE` and `STATUS:CANCELLED`: calendars ignore one with an old sequence, and tell people that they were removed
-//! where the status is missing. It has no alarm.
+//! **Which method.** `PUBLISH` by default: the ticket is a note, and nobody is asked to accept or decline what he has paid
+//! for. An invitation (`REQUEST`) is for shows the organizer runs that way. A cancellation is `CANCEL`, always with the
+//! same `UID`, a higher `SEQUENCE` and `STATUS:CANCELLED`: calendars ignore one with an old sequence, and tell people that
+//! they were removed where the status is missing. It has no alarm.
 //!
 //! **Times are UTC.** A `TZID` without its whole `VTIMEZONE` is invalid, and a phone shows UTC times on its own clock anyway.
 //!
 //! **No codes.** Calendars are shared with families, offices and assistants; a ticket's code belongs to whoever holds it.
 //!
-//! **Why not the crate `icalendar`**, which the tests use to read this back: 0.17 writes a parameter's value with a double quote or
-//! a line break as it came, so that a name could begin a property of its own; leaves a lone CR in a text; and takes the clock's
-//! now and a random `UID` where one is forgotten, so that the same input gives two files. What is needed is less than its repair.
+//! **Why not the crate `icalendar`**, which the tests use to read this back: 0.17 writes a parameter's value with a double
+//! quote or a line break as it came, so that a name could begin a property of its own; leaves a lone CR in a text; and
+//! takes the clock's now and a random `UID` where one is forgotten, so that the same input gives two files. What is needed
+//! is less than its repair.
 
 use chrono::{DateTime, Utc};
 

@@ -1,8 +1,8 @@
 //! What a buyer gets to keep of a purchase: tickets to print, a line in the calendar, mails, a page.
 //!
-//! Everything is a pure function of a [`Booking`] and what is said beside it: no clock, no network, no randomness, no store. So the
-//! same input gives the same bytes, a mail that is sent again is the same mail, and a test needs nothing but values. The one
-//! exception is said in its name: [`Templates::with_overrides`] reads a directory, once.
+//! Everything is a pure function of a [`Booking`] and what is said beside it: no clock, no network, no randomness, no
+//! store. So the same input gives the same bytes, a mail that is sent again is the same mail, and a test needs nothing but
+//! values. The one exception is said in its name: [`Templates::with_overrides`] reads a directory, once.
 //!
 //! Texts from outside (titles, names, addresses) are hostile until they were written: the calendar escapes and folds them, the
 //! templates escape them, the PDF draws what its fonts have and a box for the rest, and a subject is one line or an error.

@@ -119,7 +119,8 @@ impl Notice {
     }
 }
 
-/// A picture that the HTML body shows, as a part of the mail: `data:` is blocked by Gmail, and pictures from elsewhere are hidden.
+/// A picture that the HTML body shows, as a part of the mail: `data:` is blocked by Gmail, and pictures from elsewhere are
+/// hidden.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InlineImage {
     /// For the header `Content-ID`, without the angle brackets.

@@ -4,7 +4,7 @@ use krilla::{
     action::{Action, LinkAction},
     annotation::{Annotation, LinkAnnotation, Target},
     color::rgb,
-    geom::{PathBuilder, Point, Rect},
+    geom::{PathBuilder, Point, Rect, Transform},
     num::NormalizedF32,
     page::Page,
     paint::{Fill, FillRule},
@@ -54,7 +54,8 @@ pub(super) fn page(page: &mut Page<'_>, items: &[Item]) {
     }
 }
 
-/// One path of rectangles, a run of dark modules each: sharp at every size, and no seams between them as pictures get.
+/// One path of rectangles, a run of dark modules each: sharp at every size, and no seams between them as pictures get. In
+/// units of modules, so that the file has small whole numbers in it.
 fn qr(surface: &mut Surface<'_>, (left, top): (f32, f32), module: f32, modules: usize, dark: &[bool]) {
     let mut path = PathBuilder::new();
     for (row, line) in dark.chunks(modules).enumerate() {
@@ -62,13 +63,14 @@ fn qr(surface: &mut Surface<'_>, (left, top): (f32, f32), module: f32, modules: 
         while x < line.len() {
             let run = line[x..].iter().take_while(|dark| **dark).count();
             if run > 0 {
-                let (x, y) = (left + x as f32 * module, top + row as f32 * module);
-                push_rect(&mut path, x, y, run as f32 * module, module);
+                push_rect(&mut path, x as f32, row as f32, run as f32, 1.0);
             }
             x += run.max(1);
         }
     }
+    surface.push_transform(&Transform::from_row(module, 0.0, 0.0, module, left, top));
     fill_path(surface, path, Ink::Black);
+    surface.pop();
 }
 
 fn push_rect(path: &mut PathBuilder, x: f32, y: f32, width: f32, height: f32) {

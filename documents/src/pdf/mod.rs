@@ -1,19 +1,20 @@
 //! Tickets to print: an A4 page each, the booking's tickets in one file.
 //!
-//! Text is drawn with fonts that are part of the program (DejaVu Sans, regular and bold, embedded as subsets): Latin with all of
-//! Vietnamese, Greek, Cyrillic, Armenian, Georgian, Hebrew, Arabic, and some of much else. What they do not have, Chinese or Thai or
-//! most emoji, is drawn as a box; a font for those would be larger than the rest of the program, and the page still has its code,
-//! its reference and its date. Who copies text out of the file gets the characters that were meant, boxes or not.
+//! Text is drawn with fonts that are part of the program (DejaVu Sans, regular and bold, embedded as subsets): Latin with
+//! all of Vietnamese, Greek, Cyrillic, Armenian, Georgian, Hebrew, Arabic, and some of much else. What they do not have,
+//! Chinese or Thai or most emoji, is drawn as a box; a font for those would be larger than the rest of the program, and the
+//! page still has its code, its reference and its date. Who copies text out of the file gets the characters that were
+//! meant, boxes or not.
 //!
-//! Text is composed (NFC) and put in visual order (UAX #9), then drawn glyph by glyph with the font's advances. There is no shaping:
-//! Arabic letters stand unjoined, and nothing is kerned. That is the price of leaving out the two unmaintained crates which krilla's
-//! own text needs.
+//! Text is composed (NFC) and put in visual order (UAX #9), then drawn glyph by glyph with the font's advances. There is no
+//! shaping: Arabic letters stand unjoined, and nothing is kerned. That is the price of leaving out the two unmaintained
+//! crates which krilla's own text needs.
 //!
 //! The same booking gives the same bytes: the creation date is the booking's `issued_at`, and krilla makes the file's id of its
 //! content.
 //!
-//! Split in three: `font` knows what a line looks like and how wide it is, `layout` where everything stands, as plain values that a
-//! test can look at, and `draw` says it to krilla.
+//! Split in three: `font` knows what a line looks like and how wide it is, `layout` where everything stands, as plain
+//! values that a test can look at, and `draw` says it to krilla.
 
 mod draw;
 mod font;

@@ -144,39 +144,26 @@ fn the_code_is_drawn_as_it_reads_with_its_quiet_zone() {
     let mut booking = sample::booking(Locale::Vi);
     booking.tickets.truncate(1);
     booking.tickets[0].code = "TKZ1:".chars().chain("A2B3C4D5E6F7GHIJ".chars().cycle()).take(149).collect();
-    // The rectangles as they stand in the file: `x y m x y l x y l x y l h`, in points.
+    // The rectangles as they stand in the file, in modules: `x y m x y l x y l x y l h`.
     let file = plain(&booking);
     let words: Vec<&str> = file.split_whitespace().collect();
     let number = |at: usize| words[at].parse::<f32>().unwrap_or(f32::NAN);
-    let mut rectangles = Vec::new();
-    for at in (0..words.len()).filter(|at| words[*at] == "re" && *at >= 4) {
-        rectangles.push((number(at - 4), number(at - 3), number(at - 2), number(at - 1)));
-    }
-    for at in (0..words.len().saturating_sub(11)).filter(|at| words[*at] == "m" && *at >= 2) {
-        if words[at + 3] == "l" && words[at + 6] == "l" && words[at + 9] == "l" {
-            rectangles.push((
-                number(at - 2),
-                number(at - 1),
-                number(at + 4) - number(at - 2),
-                number(at + 5) - number(at - 1),
-            ));
+    const SCALE: usize = 5;
+    let width = 100 * SCALE;
+    let mut pixels = vec![255_u8; width * width];
+    let mut rectangles = 0;
+    for at in (2..words.len() - 9).filter(|at| ["m", "l", "l", "l"] == [0, 3, 6, 9].map(|after| words[at + after])) {
+        let (left, top, right, bottom) = (number(at - 2), number(at - 1), number(at + 4), number(at + 5));
+        if bottom - top != 1.0 || left.fract() != 0.0 {
+            continue;
+        }
+        rectangles += 1;
+        for y in top as usize * SCALE..bottom as usize * SCALE {
+            pixels[y * width + left as usize * SCALE..y * width + right as usize * SCALE].fill(0);
         }
     }
-    rectangles.retain(|(_, _, width, height)| width.abs() < 200.0 && height.abs() > 1.0 && height.abs() < 20.0);
-    assert!(rectangles.len() > 200, "{} rectangles", rectangles.len());
-    const SCALE: f32 = 3.0;
-    let (width, height) = ((PAGE_WIDTH_PT * SCALE) as usize, (PAGE_HEIGHT_PT * SCALE) as usize);
-    let mut pixels = vec![255_u8; width * height];
-    for (x, y, wide, high) in rectangles {
-        let (left, right) = (x.min(x + wide) * SCALE, x.max(x + wide) * SCALE);
-        let (low, up) = (y.min(y + high) * SCALE, y.max(y + high) * SCALE);
-        for row in low.round() as usize..up.round() as usize {
-            for column in left.round() as usize..right.round() as usize {
-                pixels[row * width + column] = 0;
-            }
-        }
-    }
-    let mut image = rqrr::PreparedImage::prepare_from_greyscale(width, height, |x, y| pixels[y * width + x]);
+    assert!(rectangles > 200, "{rectangles} rectangles");
+    let mut image = rqrr::PreparedImage::prepare_from_greyscale(width, width, |x, y| pixels[y * width + x]);
     let grids = image.detect_grids();
     let (meta, text) = grids[0].decode().unwrap();
     // Level Q is 3 in the format bits (ISO/IEC 18004 table 12).

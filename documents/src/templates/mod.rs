@@ -1,12 +1,14 @@
 //! Subject, text and HTML of a mail, and the ticket page, from templates.
 //!
 //! The built-in templates are `documents/templates/<locale>/<name>.{subject,txt,html}`, with what both languages share in
-//! `shared/`; they are part of the program. A directory of the same shape replaces them file by file. The language is that of
-//! MiniJinja (Jinja 2); the values that a template has are those that `templates/README.md` lists, in the words of its language already.
+//! `shared/`; they are part of the program. A directory of the same shape replaces them file by file. The language is that
+//! of MiniJinja (Jinja 2); the values that a template has are those that `templates/README.md` lists, in the words of its
+//! language already.
 //!
 //! A mistake shows at start-up and not in a buyer's mail: [`Templates::with_overrides`] renders every template with two
-//! sample bookings, one that has everything and one that has only what it must, and refuses the directory with the file and the line. A file that replaces nothing is a mistake too, most often in its
-//! name. While mails go out nothing is read again; who changes a template starts the program anew.
+//! sample bookings, one that has everything and one that has only what it must, and refuses the directory with the file and
+//! the line. A file that replaces nothing is a mistake too, most often in its name. While mails go out nothing is read
+//! again; who changes a template starts the program anew.
 //!
 //! # Why nothing gets in or out
 //!
@@ -29,8 +31,8 @@ pub use error::TemplateError;
 
 use crate::{Booking, Locale, MailKind, Notice, booking::MAX_TICKETS, sample};
 
-/// The most steps of one rendering: instructions, and blocks of bytes that are written. A mail with two tickets takes some 350, the
-/// page with [`MAX_TICKETS`] some 45,000; a loop that never ends is stopped after a fraction of a second.
+/// The most steps of one rendering: instructions, and blocks of bytes that are written. A mail with two tickets takes some
+/// 350, the page with [`MAX_TICKETS`] some 45,000; a loop that never ends is stopped after a fraction of a second.
 pub const FUEL: u64 = 500_000;
 /// The largest file of a template in bytes. The built-in ones have less than 3,000.
 pub const MAX_TEMPLATE_BYTES: u64 = 256 * 1024;

@@ -61,9 +61,9 @@ impl PassSigner {
         Ok(Self { key, certificate, intermediate: read(identity.intermediate_pem)?, pass_type, team })
     }
 
-    /// The pass of ticket `number`, counted from 1. `serial` names it for ever within the pass type: with the same serial a phone
-    /// replaces the pass. `pictures` are PNG files by their names (`icon.png`, `logo@2x.png`). `signed_at` is in the signature; the
-    /// same input gives the same bytes.
+    /// The pass of ticket `number`, counted from 1. `serial` names it for ever within the pass type: with the same serial a
+    /// phone replaces the pass. `pictures` are PNG files by their names (`icon.png`, `logo@2x.png`). `signed_at` is in the
+    /// signature; the same input gives the same bytes.
     ///
     /// # Errors
     /// [`WalletError`].

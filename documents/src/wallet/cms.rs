@@ -7,9 +7,9 @@
 //!                  [0] { contentType, signingTime, messageDigest }, rsaEncryption, signature } } } }
 //! ```
 //!
-//! Why not the crate `cms`: 0.2.3 stands on a generation of `der`, `spki` and `x509-cert` that nothing else here uses any more, six
-//! crates for one structure of a fixed shape. Written by hand it is a function that puts lengths before bytes, and one that finds
-//! two fields of a certificate. `openssl cms -verify` accepts it.
+//! Why not the crate `cms`: 0.2.3 stands on a generation of `der`, `spki` and `x509-cert` that nothing else here uses any
+//! more, six crates for one structure of a fixed shape. Written by hand it is a function that puts lengths before bytes,
+//! and one that finds two fields of a certificate. `openssl cms -verify` accepts it.
 
 use chrono::{DateTime, Datelike, Utc};
 use sha2::{Digest, Sha256};

@@ -8,8 +8,9 @@ use serde_json::{Map, Value, json};
 use super::{Key, WalletError};
 use crate::{Booking, Locale, Seat, text::one_line};
 
-/// The longest link. Google advises 1,800 characters, which is what the browsers of its day passed on; today's pass on far more, and
-/// servers 8,000. A ticket alone has some 1,500, with its class some 2,200, with the longest texts more than this.
+/// The longest link. Google advises 1,800 characters, which is what the browsers of its day passed on; today's pass on far
+/// more, and servers 8,000. A ticket alone has some 1,500, with its class some 2,200, with the longest texts more than
+/// this.
 pub const MAX_LINK_CHARS: usize = 4_000;
 
 /// What Google gave: a service account.

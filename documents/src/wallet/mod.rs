@@ -4,8 +4,8 @@
 //! * [`google`]: a link that carries the ticket, signed as a JWT.
 //! * `cms`: the signature of the former (RFC 5652).
 //!
-//! Both hold the ticket's own text as a still picture. The rotating form needs a pass that is updated (Apple) or an object that was
-//! sent by REST first (Google), since otherwise its key would travel through the buyer's browser.
+//! Both hold the ticket's own text as a still picture. The rotating form needs a pass that is updated (Apple) or an object
+//! that was sent by REST first (Google), since otherwise its key would travel through the buyer's browser.
 
 pub mod apple;
 mod cms;
