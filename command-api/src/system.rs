@@ -291,7 +291,9 @@ impl SystemCommands {
         &self.0.ids
     }
 
-    pub(crate) fn keys(&self) -> &Keys {
+    /// What derives tokens and marks.
+    #[must_use]
+    pub fn keys(&self) -> &Keys {
         &self.0.keys
     }
 

@@ -9,7 +9,7 @@
 //!
 //! # Layout
 //!
-//! * [`booking`]: the input, plain values.
+//! * [`booking`]: the input, plain values; [`Sold`]: what it is made of where there is a domain.
 //! * [`locale`]: the two languages, and dates in the words of each.
 //! * [`calendar`]: an RFC 5545 file.
 //! * [`mail`]: which mails there are, and what each of them knows.
@@ -25,6 +25,7 @@ pub mod mail;
 #[cfg(feature = "pdf")]
 pub mod pdf;
 pub mod sample;
+mod sold;
 pub mod templates;
 mod text;
 #[cfg(feature = "wallet")]
@@ -33,4 +34,5 @@ pub mod wallet;
 pub use booking::{Booking, Position, Seat, Show, Ticket, Venue};
 pub use locale::Locale;
 pub use mail::{MailKind, Notice};
+pub use sold::Sold;
 pub use templates::Templates;

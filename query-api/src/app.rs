@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use tickiz_contract::{CallContext, Commands, PathSegment, Refusal};
+use tickiz_documents::Templates;
 use tickiz_projections::live::LiveFeeds;
 use tickiz_read_models::{ReadError, ReadFront, ReadStore};
 use tickiz_tickets::KeyRing;
@@ -20,6 +21,9 @@ pub struct App {
     pub live: LiveFeeds,
     pub log: Arc<dyn AuditLog>,
     pub signer: Arc<KeyRing>,
+    pub templates: Arc<Templates>,
+    /// Without the slash at its end.
+    pub public_url: String,
     pub access: AccessPolicy,
     pub freshness: Freshness,
     pub metrics: Arc<Metrics>,

@@ -32,6 +32,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::Router;
 use tickiz_contract::Commands;
+use tickiz_documents::Templates;
 use tickiz_projections::live::LiveFeeds;
 use tickiz_read_models::{ReadFront, ReadStore, cache::ReadCache};
 use tickiz_tickets::KeyRing;
@@ -60,6 +61,10 @@ pub struct QueryApiParts {
     pub log: Arc<dyn AuditLog>,
     /// The keys that ticket codes are signed with.
     pub signer: Arc<KeyRing>,
+    /// The texts of the tickets' pages.
+    pub templates: Arc<Templates>,
+    /// How this API is reached from outside, without the slash at its end.
+    pub public_url: String,
     /// Who may do what.
     pub access: AccessPolicy,
     /// Whether introspection is off.
@@ -88,6 +93,8 @@ impl QueryApi {
             live: parts.live,
             log: parts.log,
             signer: parts.signer,
+            templates: parts.templates,
+            public_url: parts.public_url,
             access: parts.access,
             freshness: Freshness::new(),
             metrics: Arc::new(Metrics::default()),

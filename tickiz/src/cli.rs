@@ -1,8 +1,12 @@
 //! The commands, and the program's exit codes: 0 done, 1 failed or a promise broken, 2 wrong usage, 78 wrong configuration.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use clap::{Parser, Subcommand};
+use tickiz_documents::{Locale, MailKind};
 use tickiz_telemetry::{Telemetry, TelemetryError};
 
 use crate::{
@@ -44,6 +48,12 @@ enum Command {
     },
     /// Prints the event log as JSON lines.
     Log(LogArguments),
+    /// Writes every mail with sample data into a folder, as it would be with the configured templates.
+    PreviewMails {
+        /// The folder; made where it is missing.
+        #[arg(long, value_name = "FOLDER", default_value = "mail-previews")]
+        out: PathBuf,
+    },
     /// Publishes the log as a Merkle tree that anybody can check (C2SP tlog-tiles, signed checkpoints), proves, and checks.
     Audit(Box<crate::audit::AuditArguments>),
     /// Shows every setting, where it comes from and what it means; secrets masked.
@@ -89,6 +99,7 @@ impl Command {
             Self::Verify { .. } => "verify",
             Self::Replay(_) => "replay",
             Self::Log(_) => "log",
+            Self::PreviewMails { .. } => "preview-mails",
             Self::Audit(_) => "audit",
             Self::Config { .. } => "config",
             Self::ErasePerson { .. } => "erase-person",
@@ -142,12 +153,28 @@ async fn dispatch(command: Command, config: Config) -> anyhow::Result<ExitCode> 
         Command::Verify { json } => verify::run(&config, json).await,
         Command::Replay(arguments) => crate::replay::run(&config, &arguments).await,
         Command::Log(arguments) => crate::log::run(&config, arguments).await.map(|()| ExitCode::SUCCESS),
+        Command::PreviewMails { out } => preview_mails(&config, &out).map(|()| ExitCode::SUCCESS),
         Command::Audit(arguments) => crate::audit::run(&config, *arguments).await,
         Command::Config { json } => show_config(&config, json).map(|()| ExitCode::SUCCESS),
         Command::ErasePerson { email } => {
             crate::stores::erase_person(&config, &email).await.map(|()| ExitCode::SUCCESS)
         }
     }
+}
+
+fn preview_mails(config: &Config, out: &Path) -> anyhow::Result<()> {
+    let templates = serve::roles::templates(config)?;
+    std::fs::create_dir_all(out)?;
+    for locale in Locale::ALL {
+        for kind in MailKind::ALL {
+            let mail = templates.preview(kind, locale)?;
+            let name = format!("{}-{}", kind.name(), locale.tag());
+            std::fs::write(out.join(format!("{name}.html")), mail.html)?;
+            std::fs::write(out.join(format!("{name}.txt")), format!("{}\n\n{}", mail.subject, mail.text))?;
+            println!("{name}: {}", mail.subject);
+        }
+    }
+    Ok(())
 }
 
 /// Starts telemetry under the role's name, and says what of the environment is not used.

@@ -129,6 +129,13 @@ pub const SETTINGS: &[Setting] = &[
         false,
     ),
     setting(
+        "TICKIZ_TEMPLATES_DIR",
+        "a folder of templates that replace built-in ones of mails and pages, file by file",
+        "a folder; its files are named as in documents/templates",
+        "none",
+        false,
+    ),
+    setting(
         "TICKIZ_MASTER_KEY",
         "wraps the keys that personal data is sealed with, and is what ticket keys are derived from",
         "64 hexadecimal digits; required in production",
@@ -206,6 +213,8 @@ pub struct Config {
     pub smtp_url: Option<String>,
     /// Who mails come from.
     pub mail_from: String,
+    /// Templates that replace built-in ones.
+    pub templates_dir: Option<PathBuf>,
     /// The organiser's bearer token.
     pub organizer_token: Option<String>,
     /// The auditor's bearer token.
@@ -462,6 +471,7 @@ impl Config {
             mail_from: raw
                 .parse("TICKIZ_MAIL_FROM", |text| normalize_email(text).ok().map(|_| text.to_owned()))?
                 .unwrap_or_else(|| "tickets@tickiz.example".to_owned()),
+            templates_dir: raw.parse("TICKIZ_TEMPLATES_DIR", |text| (!text.is_empty()).then(|| PathBuf::from(text)))?,
             organizer_token: raw.parse("TICKIZ_ORGANIZER_TOKEN", parse_token)?,
             auditor_token: raw.parse("TICKIZ_AUDITOR_TOKEN", parse_token)?,
             sandbox_payments: raw.parse("TICKIZ_SANDBOX_PAYMENTS", parse_bool)?,

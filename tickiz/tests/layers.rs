@@ -7,12 +7,21 @@ use std::{collections::BTreeMap, process::Command};
 const ALLOWED: &[(&str, &[&str])] = &[
     ("tickiz-domain", &[]),
     ("tickiz-tickets", &[]),
+    ("tickiz-audit", &[]),
+    ("tickiz-documents", &["tickiz-domain", "tickiz-tickets"]),
     ("tickiz-telemetry", &[]),
     ("tickiz-contract", &["tickiz-domain"]),
     ("tickiz-event-log", &["tickiz-domain"]),
     (
         "tickiz-command-api",
-        &["tickiz-contract", "tickiz-domain", "tickiz-event-log", "tickiz-telemetry", "tickiz-tickets"],
+        &[
+            "tickiz-contract",
+            "tickiz-documents",
+            "tickiz-domain",
+            "tickiz-event-log",
+            "tickiz-telemetry",
+            "tickiz-tickets",
+        ],
     ),
     ("tickiz-read-models", &["tickiz-domain"]),
     ("tickiz-projections", &["tickiz-domain", "tickiz-event-log", "tickiz-read-models", "tickiz-telemetry"]),
@@ -22,6 +31,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "tickiz-query-api",
         &[
             "tickiz-contract",
+            "tickiz-documents",
             "tickiz-domain",
             "tickiz-event-log",
             "tickiz-projections",

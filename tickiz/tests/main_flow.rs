@@ -2,7 +2,7 @@
 
 mod support;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use support::{Start, Tickiz, buyer, code, data, general_admission, seated};
 
 async fn start(folder: &tempfile::TempDir) -> Tickiz {
@@ -30,6 +30,7 @@ async fn a_paid_booking_has_tickets_with_codes() {
 
     tickiz.pay(&booking, "p1", "pay").await;
     let paid = tickiz.wait_for_status(&booking, "CONFIRMED").await;
+    check_documents(&tickiz, &booking).await;
     for ticket in paid["tickets"].as_array().expect("tickets is a list") {
         let code = ticket["code"].as_str().expect("a confirmed booking has codes");
         assert_eq!(code.len(), 149, "TKZ1 has 149 characters: {code}");
@@ -188,4 +189,31 @@ async fn a_cancelled_show_ends_every_booking_and_gives_the_money_back() {
     assert_eq!(refunded["payments"][0]["status"], "REFUNDED");
     assert!(refunded["tickets"][0]["code"].is_null());
     assert_promises_kept(tickiz, &folder).await;
+}
+
+/// The tickets by link: for whoever has the token, and nobody else.
+async fn check_documents(tickiz: &Tickiz, booking: &Value) {
+    let (id, token) = (booking["id"].as_str().expect("an id"), booking["accessToken"].as_str().expect("a token"));
+    let get =
+        async |path: &str| tickiz.http.get(format!("{}/tickets/{path}", tickiz.url)).send().await.expect("it answers");
+    let page = get(&format!("{id}?token={token}")).await;
+    assert_eq!(page.status(), 200);
+    let policy = page.headers()["content-security-policy"].to_str().expect("text").to_owned();
+    assert!(policy.starts_with("default-src 'none'; style-src 'sha256-"), "{policy}");
+    assert_eq!(
+        (&page.headers()["cache-control"], &page.headers()["referrer-policy"]),
+        (&"no-store".parse().expect("a value"), &"no-referrer".parse().expect("a value"))
+    );
+    let html = page.text().await.expect("text");
+    assert!(html.contains("<svg") && html.contains("TKZ1:") && !html.contains("<script"), "{html}");
+    let pdf = get(&format!("{id}/tickets.pdf?token={token}")).await;
+    assert_eq!(pdf.headers()["content-type"], "application/pdf");
+    assert!(pdf.bytes().await.expect("bytes").starts_with(b"%PDF-"));
+    let calendar = get(&format!("{id}/event.ics?token={token}")).await.text().await.expect("text");
+    assert!(calendar.starts_with("BEGIN:VCALENDAR\r\n") && calendar.contains("DTSTART:"), "{calendar}");
+    for stranger in
+        [id.to_owned(), format!("{id}?token=wrong"), format!("{id}/tickets.pdf?token=wrong"), "x?token=y".to_owned()]
+    {
+        assert_eq!(get(&stranger).await.status(), 404, "{stranger}");
+    }
 }

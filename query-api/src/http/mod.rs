@@ -4,6 +4,7 @@ mod body;
 mod graphql;
 mod negotiate;
 mod resources;
+mod tickets;
 
 use std::{
     sync::{Arc, atomic::AtomicBool},
@@ -82,6 +83,9 @@ pub fn router(web: Web) -> Router {
         .route("/graphql", any(graphql::graphql))
         .route("/.well-known/jwks.json", get(resources::jwks))
         .layer(cors)
+        .route("/tickets/{id}", get(tickets::page))
+        .route("/tickets/{id}/tickets.pdf", get(tickets::pdf))
+        .route("/tickets/{id}/event.ics", get(tickets::calendar))
         .route("/", get(resources::landing))
         .route("/healthz", get(resources::healthz))
         .route("/readyz", get(resources::readyz))

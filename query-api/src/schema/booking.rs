@@ -151,9 +151,17 @@ impl Ticket {
         let Some(issued) = purchase.tickets.iter().find(|issued| issued.ticket_id == ticket_id) else {
             return Ok(None);
         };
-        let code = payload_of(issued).and_then(|payload| app.signer.sign(&payload).map_err(Fault::new));
-        code.map(Some).map_err(|fault| Fault::new(format!("ticket {ticket_id} cannot be signed: {fault}")).into())
+        Ok(Some(code_of(app, issued)?))
     }
+}
+
+/// The text of an issued ticket's code.
+///
+/// # Errors
+/// A [`Fault`] where it cannot be signed.
+pub fn code_of(app: &App, issued: &IssuedTicket) -> Result<String, Fault> {
+    let code = payload_of(issued).and_then(|payload| app.signer.sign(&payload).map_err(Fault::new));
+    code.map_err(|fault| Fault::new(format!("ticket {} cannot be signed: {fault}", issued.ticket_id)))
 }
 
 fn payload_of(issued: &IssuedTicket) -> Result<TicketPayload, Fault> {

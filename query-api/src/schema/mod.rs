@@ -7,7 +7,7 @@ mod filter;
 mod inputs;
 mod log;
 mod mutation;
-mod query;
+pub mod query;
 pub mod scalars;
 pub mod seat_map;
 pub mod subscription;

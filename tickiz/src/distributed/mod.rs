@@ -32,7 +32,7 @@ use crate::{
     config::{Config, ConfigError},
     serve::{
         DRAIN_PATIENCE,
-        roles::{self, Reach, Roles, Share, WriteSide},
+        roles::{self, Front, Reach, Roles, Share, WriteSide},
         signal,
         tokens::Tokens,
     },
@@ -183,7 +183,8 @@ impl Setting {
         let commands = Arc::new(write_side.clone());
         self.stores.near.listen(&self.stores.reads, &roles.stop);
         let stream = self.stream();
-        let api = roles::query_api(&self.config, &tokens, &self.stores, commands, stream, &keys, &mut roles).await?;
+        let front = Front { tokens: &tokens, keys: &keys, public_url: &self.public_url };
+        let api = roles::query_api(&self.config, &self.stores, front, commands, stream, &mut roles).await?;
         let routes = api.router().merge(internal::passed_on(write_side));
         Ok(Started { routes, roles, write_side: None, api: Some(api) })
     }

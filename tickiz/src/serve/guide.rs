@@ -43,5 +43,9 @@ fn purchase(url: &str, event_id: &str, ticket_type_id: &str) -> String {
     text.push_str(&take("PAGE", "PAYMENT", "redirectUrl"));
     let _ = writeln!(text, "  curl -s -o /dev/null -d outcome=pay \"$PAGE\"   # or open $PAGE and press Pay");
     let _ = writeln!(text, "  sleep 1; {post} '{{\"query\":\"{read}\"}}'");
+    let _ = writeln!(
+        text,
+        "  echo; echo \"{url}/tickets/$BOOKING?token=$TOKEN\"   # the tickets as a page; tickets.pdf and event.ics below it"
+    );
     text
 }

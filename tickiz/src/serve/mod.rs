@@ -17,7 +17,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use self::{
-    roles::{Reach, Roles, Share},
+    roles::{Front, Reach, Roles, Share},
     tokens::Tokens,
 };
 use crate::{
@@ -56,7 +56,8 @@ pub async fn run(config: Config, with_demo: bool) -> anyhow::Result<()> {
     roles::project(&stores, log.clone(), &mut roles);
     stores.near.listen(&stores.reads, &roles.stop);
     let commands = Arc::new(write_side.commands.clone());
-    let api = roles::query_api(&config, &tokens, &stores, commands, log, &keys, &mut roles).await?;
+    let front = Front { tokens: &tokens, keys: &keys, public_url: &public_url };
+    let api = roles::query_api(&config, &stores, front, commands, log, &mut roles).await?;
     let routes = api.router().merge(write_side.routes.clone());
     let serving = CancellationToken::new();
     let metrics = api.metrics();

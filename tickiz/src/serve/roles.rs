@@ -23,10 +23,12 @@ use tickiz_command_api::{
             self, MailWorker,
             message::Mailbox,
             sink::{Folder, Smtp},
+            writing::Writer,
         },
     },
 };
 use tickiz_contract::Commands;
+use tickiz_documents::Templates;
 use tickiz_event_log::runtime::SystemClock;
 use tickiz_projections::{
     DomainEventStream, LiveService, ProjectorHandle, ProjectorOptions, ProjectorService, live::LiveOptions,
@@ -53,6 +55,17 @@ pub struct Roles {
 
 /// Who mails come from, by name; the address is configured.
 const MAILS_FROM: &str = "Tickiz";
+
+/// What the API shows of itself.
+#[derive(Clone, Copy)]
+pub struct Front<'a> {
+    /// Who may do what.
+    pub tokens: &'a Tokens,
+    /// What ticket codes are signed with.
+    pub keys: &'a Arc<KeyRing>,
+    /// How it is reached from outside.
+    pub public_url: &'a str,
+}
 
 /// How this process is reached.
 pub struct Reach<'a> {
@@ -172,7 +185,12 @@ pub async fn write_side(
             },
             undeliverable: Folder::open(&folder.join("undeliverable")).await.context("the folder of mails")?,
             keys: keys.clone(),
-            from: Mailbox { name: MAILS_FROM.to_owned(), address: config.mail_from.clone() },
+            writer: Writer {
+                templates: templates(config)?,
+                from: Mailbox { name: MAILS_FROM.to_owned(), address: config.mail_from.clone() },
+            },
+            tokens: system.keys().clone(),
+            public_url: reach.public_url.trim_end_matches('/').to_owned(),
         })
     } else {
         None
@@ -192,6 +210,18 @@ pub async fn write_side(
     Ok(WriteSide { commands, routes, workers })
 }
 
+/// The texts of mails and pages: built in, with those replaced that the operator has.
+///
+/// # Errors
+/// When a file of his is no template, with its name and line.
+pub fn templates(config: &Config) -> anyhow::Result<Arc<Templates>> {
+    let templates = match &config.templates_dir {
+        Some(folder) => Templates::with_overrides(folder).with_context(|| format!("{}", folder.display()))?,
+        None => Templates::built_in()?,
+    };
+    Ok(Arc::new(templates))
+}
+
 /// Starts the projections, from that stream.
 pub fn project(stores: &Stores, stream: Arc<dyn DomainEventStream>, roles: &mut Roles) -> ProjectorHandle {
     let log = Arc::new(stores.log.clone());
@@ -209,13 +239,13 @@ pub fn project(stores: &Stores, stream: Arc<dyn DomainEventStream>, roles: &mut 
 /// When the read models cannot be read.
 pub async fn query_api(
     config: &Config,
-    tokens: &Tokens,
     stores: &Stores,
+    front: Front<'_>,
     commands: Arc<dyn Commands>,
     stream: Arc<dyn DomainEventStream>,
-    keys: &Arc<KeyRing>,
     roles: &mut Roles,
 ) -> anyhow::Result<QueryApi> {
+    let Front { tokens, keys, public_url } = front;
     let log = Arc::new(stores.log.clone());
     let live = LiveService::open(stores.reads.clone(), stream, log.clone(), LiveOptions::default())
         .await
@@ -238,6 +268,8 @@ pub async fn query_api(
         live: feeds,
         log,
         signer: keys.clone(),
+        templates: templates(config)?,
+        public_url: public_url.trim_end_matches('/').to_owned(),
         access,
         production: config.production,
         head_at_start: stores.log.head().await?,

@@ -1,16 +1,21 @@
-//! A mail as bytes: RFC 5322 with RFC 2045 (quoted-printable) and RFC 2047 (encoded words).
+//! A mail as bytes: RFC 5322 and MIME, by lettre.
 //!
-//! No value from outside can begin a new header: every control character in a header becomes a space before it is written.
+//! The same mail has the same bytes whenever it is made: its date is that of what it tells, its Message-ID and the boundaries between
+//! its parts come from its id. The parts are nested as `multipart/mixed` (attachments) over `multipart/alternative` (text, HTML) over
+//! `multipart/related` (HTML, its pictures), which is what mail programs agree on. No value from outside can begin a new header:
+//! control characters become spaces here, and lettre encodes the rest.
 
-use base64::{Engine, engine::general_purpose::STANDARD};
+use std::time::SystemTime;
+
 use chrono::{DateTime, Utc};
-
-/// The longest encoded word (RFC 2047 section 2).
-const MAX_ENCODED_WORD_CHARS: usize = 75;
-/// How many bytes of text fit into one: `=?utf-8?B?…?=` has 12 characters around it, and base64 makes four of three.
-const ENCODED_WORD_BYTES: usize = (MAX_ENCODED_WORD_CHARS - 12) / 4 * 3;
-/// The longest line of quoted-printable, without CRLF (RFC 2045 section 6.7).
-const MAX_LINE_CHARS: usize = 76;
+use lettre::{
+    Address, Message,
+    message::{
+        Attachment as Part, Mailbox as Written, MultiPart, SinglePart,
+        header::{ContentTransferEncoding, ContentType, HeaderName, HeaderValue},
+    },
+};
+use tickiz_documents::mail::InlineImage;
 
 /// Somebody who sends or gets mail.
 #[derive(Clone, PartialEq, Eq)]
@@ -21,7 +26,18 @@ pub struct Mailbox {
     pub address: String,
 }
 
-/// A mail of plain text.
+/// A file that comes with a mail.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Attachment {
+    /// What it is called.
+    pub file_name: &'static str,
+    /// Its MIME type.
+    pub media_type: String,
+    /// What is in it.
+    pub bytes: Vec<u8>,
+}
+
+/// A mail.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Mail {
     /// Names it for ever: the same mail, sent again, has the same id. Safe as a file's name and left of a Message-ID's `@`.
@@ -34,42 +50,97 @@ pub struct Mail {
     pub to: Mailbox,
     /// What it is about, in one line.
     pub subject: String,
-    /// The text; lines end with `\n`.
+    /// All of it as plain text; lines end with `\n`.
     pub text: String,
+    /// All of it as HTML.
+    pub html: String,
+    /// The pictures of the HTML.
+    pub images: Vec<InlineImage>,
+    /// Files that come with it.
+    pub attachments: Vec<Attachment>,
     /// BCP 47: the language of the text.
     pub language: &'static str,
 }
 
+/// Why a mail cannot be written, ever.
+#[derive(Debug, thiserror::Error)]
+pub enum MailError {
+    /// An address that mail goes to by nobody's rules. It is not repeated here, since this goes into logs.
+    #[error("the address is none that mail goes to")]
+    Address,
+    /// A type that is none.
+    #[error("{0} is no media type")]
+    MediaType(String),
+    /// The parts do not make a mail.
+    #[error("the mail cannot be written: {0}")]
+    Message(#[from] lettre::error::Error),
+}
+
 impl Mail {
     /// The whole mail, lines ending with CRLF.
-    #[must_use]
-    pub fn to_bytes(&self) -> Vec<u8> {
+    ///
+    /// # Errors
+    /// When an address or a type is none.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, MailError> {
         let domain = self.from.address.rsplit_once('@').map_or("localhost", |(_, domain)| domain);
-        let headers = [
-            ("Date", self.date.to_rfc2822()),
-            ("From", mailbox(&self.from)),
-            ("To", mailbox(&self.to)),
-            ("Subject", text_value(&self.subject, "Subject: ".len())),
-            ("Message-ID", format!("<{}@{}>", self.id, one_line(domain))),
-            ("MIME-Version", "1.0".to_owned()),
-            ("Auto-Submitted", "auto-generated".to_owned()),
+        let message = Message::builder()
+            .date(SystemTime::from(self.date))
+            .from(written(&self.from)?)
+            .to(written(&self.to)?)
+            .subject(one_line(&self.subject))
+            .message_id(Some(format!("<{}@{}>", self.id, one_line(domain))))
+            .raw_header(header("Auto-Submitted", "auto-generated"))
             // Stops mail programs from folding the tickets of two bookings into one thread.
-            ("X-Entity-Ref-ID", self.id.clone()),
-            ("Content-Language", self.language.to_owned()),
-            ("Content-Type", "text/plain; charset=utf-8".to_owned()),
-            ("Content-Transfer-Encoding", "quoted-printable".to_owned()),
-        ];
-        let mut mail = String::new();
-        for (name, value) in headers {
-            mail.push_str(name);
-            mail.push_str(": ");
-            mail.push_str(&value);
-            mail.push_str("\r\n");
+            .raw_header(header("X-Entity-Ref-ID", &self.id))
+            .raw_header(header("Content-Language", self.language));
+        let text = part(ContentType::TEXT_PLAIN, &self.text);
+        let html = part(ContentType::TEXT_HTML, &self.html);
+        let mut alternative = MultiPart::alternative().boundary(self.boundary("alternative")).singlepart(text);
+        alternative = if self.images.is_empty() {
+            alternative.singlepart(html)
+        } else {
+            let mut related = MultiPart::related().boundary(self.boundary("related")).singlepart(html);
+            for image in &self.images {
+                let part = Part::new_inline_with_name(image.content_id.clone(), image.file_name.clone());
+                related = related.singlepart(part.body(image.png.clone(), media_type("image/png")?));
+            }
+            alternative.multipart(related)
+        };
+        if self.attachments.is_empty() {
+            return Ok(message.multipart(alternative)?.formatted());
         }
-        mail.push_str("\r\n");
-        mail.push_str(&quoted_printable(&self.text));
-        mail.into_bytes()
+        let mut mixed = MultiPart::mixed().boundary(self.boundary("mixed")).multipart(alternative);
+        for attachment in &self.attachments {
+            let part = Part::new(attachment.file_name.to_owned());
+            mixed = mixed.singlepart(part.body(attachment.bytes.clone(), media_type(&attachment.media_type)?));
+        }
+        Ok(message.multipart(mixed)?.formatted())
     }
+
+    /// What stands between parts: `=_` is in no line of quoted-printable or base64 (RFC 2045 section 6.7).
+    fn boundary(&self, level: &str) -> String {
+        format!("=_{level}_{}", self.id)
+    }
+}
+
+fn part(of: ContentType, text: &str) -> SinglePart {
+    SinglePart::builder().header(of).header(ContentTransferEncoding::QuotedPrintable).body(text.to_owned())
+}
+
+fn media_type(text: &str) -> Result<ContentType, MailError> {
+    ContentType::parse(text).map_err(|_| MailError::MediaType(text.to_owned()))
+}
+
+fn header(name: &'static str, value: &str) -> HeaderValue {
+    let name = HeaderName::new_from_ascii_str(name);
+    HeaderValue::new(name, one_line(value))
+}
+
+fn written(mailbox: &Mailbox) -> Result<Written, MailError> {
+    let address: Address = mailbox.address.parse().map_err(|_| MailError::Address)?;
+    let name = one_line(&mailbox.name);
+    let name = name.trim();
+    Ok(Written::new((!name.is_empty()).then(|| name.to_owned()), address))
 }
 
 /// Without control characters, line breaks of any alphabet among them.
@@ -77,84 +148,31 @@ fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') { ' ' } else { c }).collect()
 }
 
-/// A text as a header's value: as it is where that is safe and short, else as encoded words, folded.
-fn text_value(text: &str, before: usize) -> String {
-    let text = one_line(text);
-    let plain = text.bytes().all(|b| (b' '..=b'~').contains(&b)) && !text.contains("=?") && before + text.len() <= 78;
-    if plain { text } else { encoded_words(&text) }
-}
-
-fn encoded_words(text: &str) -> String {
-    let mut words = Vec::new();
-    let mut word = String::new();
-    for c in text.chars() {
-        // A word may not end inside a character (RFC 2047 section 5).
-        if word.len() + c.len_utf8() > ENCODED_WORD_BYTES {
-            words.push(std::mem::take(&mut word));
-        }
-        word.push(c);
-    }
-    words.push(word);
-    let encoded: Vec<String> = words.iter().map(|word| format!("=?utf-8?B?{}?=", STANDARD.encode(word))).collect();
-    encoded.join("\r\n ")
-}
-
-fn mailbox(mailbox: &Mailbox) -> String {
-    // An address was validated when it came; what could end it early is taken out all the same.
-    let address: String = one_line(&mailbox.address).chars().filter(|c| !matches!(c, ' ' | '<' | '>' | ',')).collect();
-    let name = one_line(&mailbox.name);
-    let name = name.trim();
-    if name.is_empty() {
-        return format!("<{address}>");
-    }
-    let safe = |c: char| c.is_ascii_alphanumeric() || matches!(c, ' ' | '-' | '_' | '\'');
-    let name = if name.chars().all(safe) && name.len() <= 60 { format!("\"{name}\"") } else { encoded_words(name) };
-    format!("{name}\r\n <{address}>")
-}
-
-/// RFC 2045 section 6.7: line breaks as CRLF, everything beyond printable ASCII as `=XX`, no line above 76 characters.
-fn quoted_printable(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len() * 2);
-    for line in text.lines() {
-        let line = line.trim_end_matches('\r');
-        let mut width = 0;
-        let mut bytes = line.bytes().peekable();
-        while let Some(byte) = bytes.next() {
-            let ends_line = bytes.peek().is_none();
-            let literal = matches!(byte, b'!'..=b'<' | b'>'..=b'~') || (matches!(byte, b' ' | b'\t') && !ends_line);
-            let wide = if literal { 1 } else { 3 };
-            // The last place of a line is kept for the soft break.
-            if width + wide > MAX_LINE_CHARS - 1 {
-                encoded.push_str("=\r\n");
-                width = 0;
-            }
-            if literal {
-                encoded.push(char::from(byte));
-            } else {
-                encoded.push_str(&format!("={byte:02X}"));
-            }
-            width += wide;
-        }
-        encoded.push_str("\r\n");
-    }
-    encoded
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn mail(subject: &str, name: &str, text: &str) -> String {
-        let mail = Mail {
+    fn mail(subject: &str, name: &str) -> Mail {
+        Mail {
             id: "id-1".to_owned(),
             date: DateTime::from_timestamp(1_800_000_000, 0).unwrap(),
             from: Mailbox { name: "Tickiz".to_owned(), address: "tickets@example.com".to_owned() },
             to: Mailbox { name: name.to_owned(), address: "lan@example.com".to_owned() },
             subject: subject.to_owned(),
-            text: text.to_owned(),
-            language: "en",
-        };
-        String::from_utf8(mail.to_bytes()).unwrap()
+            text: "Giá: 200000 VND = hết\n.\nFrom here\n".to_owned(),
+            html: "<p>Giá</p>".to_owned(),
+            images: vec![InlineImage {
+                content_id: "ticket-1@tickiz".to_owned(),
+                file_name: "ticket-1.png".to_owned(),
+                png: vec![1, 2, 3],
+            }],
+            attachments: vec![Attachment {
+                file_name: "tickets.pdf",
+                media_type: "application/pdf".to_owned(),
+                bytes: b"%PDF".to_vec(),
+            }],
+            language: "vi",
+        }
     }
 
     #[test]
@@ -162,48 +180,47 @@ mod tests {
         for hostile in
             ["Show\r\nBcc: all@example.com", "Show\nBcc: x", "Show\rBcc: x", "Show\u{2028}Bcc: x", "Show\u{85}Bcc: x"]
         {
-            let bytes = mail(hostile, hostile, "text\n");
+            let bytes = String::from_utf8(mail(hostile, hostile).to_bytes().unwrap()).unwrap();
             let (head, _) = bytes.split_once("\r\n\r\n").unwrap();
             for line in head.split("\r\n") {
                 assert!(!line.to_ascii_lowercase().starts_with("bcc"), "{head}");
-                assert!(!line.contains(['\r', '\n']), "{head}");
+                assert!(!line.contains(['\r', '\n']) && line.len() <= 998 && line.is_ascii(), "{head}");
             }
         }
     }
 
     #[test]
-    fn a_header_beyond_ascii_is_made_of_short_words_that_say_the_same() {
-        let subject =
-            "Vé của bạn cho Đêm nhạc Trịnh Công Sơn ở Nhà hát Lớn Hà Nội 🎵🎵🎵🎵🎵🎵🎵🎵🎵🎵🎵🎵🎵🎵🎵🎵🎵🎵";
-        let bytes = mail(subject, "Nguyễn Thị Lan", "text\n");
-        let head = bytes.split_once("\r\n\r\n").unwrap().0.replace("\r\n ", " ");
-        let value = head.lines().find_map(|line| line.strip_prefix("Subject: ")).unwrap();
-        let mut read = Vec::new();
-        for word in value.split(' ') {
-            assert!(word.len() <= MAX_ENCODED_WORD_CHARS, "{word}");
-            let inside = word.strip_prefix("=?utf-8?B?").and_then(|word| word.strip_suffix("?=")).unwrap();
-            let text = STANDARD.decode(inside).unwrap();
-            assert!(std::str::from_utf8(&text).is_ok(), "no word ends inside a character");
-            read.extend(text);
+    fn a_mail_has_its_parts_in_order_and_the_same_bytes_each_time() {
+        let mail = mail("Vé của bạn cho Đêm nhạc Trịnh Công Sơn ở Nhà hát Lớn Hà Nội", "Nguyễn Thị Lan");
+        let bytes = mail.to_bytes().unwrap();
+        assert_eq!(bytes, mail.to_bytes().unwrap());
+        let text = String::from_utf8(bytes).expect("a mail is ASCII");
+        let order = [
+            "Message-ID: <id-1@example.com>",
+            "Auto-Submitted: auto-generated",
+            "multipart/mixed",
+            "multipart/alternative",
+            "text/plain; charset=utf-8",
+            "multipart/related",
+            "text/html; charset=utf-8",
+            "Content-ID: <ticket-1@tickiz>",
+            "application/pdf",
+            "attachment; filename=\"tickets.pdf\"",
+        ];
+        let mut from = 0;
+        for wanted in order {
+            let at = text[from..].find(wanted);
+            from += at.unwrap_or_else(|| panic!("no {wanted} after {from} in {text}"));
         }
-        assert_eq!(String::from_utf8(read).unwrap(), subject);
-        assert!(bytes.split("\r\n").all(|line| line.len() <= 998));
+        assert!(text.split("\r\n").all(|line| line.len() <= 998 && line.is_ascii()));
+        assert!(text.contains("Content-Language: vi"));
     }
 
     #[test]
-    fn a_text_is_the_same_after_quoted_printable() {
-        let long = "TKZ1:".to_owned() + &"A7".repeat(72);
-        let text = format!("Giá: 200000 VND = hết \n{long}\n.\nFrom here\n");
-        let body = mail("s", "n", &text).split_once("\r\n\r\n").unwrap().1.to_owned();
-        assert!(body.split("\r\n").all(|line| line.len() <= MAX_LINE_CHARS && line.is_ascii() && !line.ends_with(' ')));
-        let mut bytes = Vec::new();
-        let mut rest = body.replace("=\r\n", "").replace("\r\n", "\n");
-        while let Some(at) = rest.find('=') {
-            bytes.extend_from_slice(&rest.as_bytes()[..at]);
-            bytes.push(u8::from_str_radix(&rest[at + 1..at + 3], 16).unwrap());
-            rest = rest[at + 3..].to_owned();
-        }
-        bytes.extend_from_slice(rest.as_bytes());
-        assert_eq!(String::from_utf8(bytes).unwrap(), text);
+    fn an_address_that_is_none_is_said_without_it() {
+        let mut mail = mail("s", "n");
+        mail.to.address = "lan@@example".to_owned();
+        let error = mail.to_bytes().unwrap_err().to_string();
+        assert!(!error.contains("lan"), "{error}");
     }
 }

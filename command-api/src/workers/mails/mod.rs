@@ -10,12 +10,14 @@
 
 pub mod message;
 pub mod sink;
-pub mod texts;
+pub mod writing;
 
 use std::{sync::Arc, time::Duration};
 
+use tickiz_documents::Notice;
 use tickiz_domain::{
-    booking::{BookingDomainEvent, IssuedTicket},
+    booking::{BookingDomainEvent, CancelledBy, IssuedTicket, Purchase},
+    event::Show,
     ids::BookingId,
     stream::StreamType,
 };
@@ -24,12 +26,11 @@ use tickiz_tickets::{Flags, KeyRing, TicketPayload};
 use tokio_util::sync::CancellationToken;
 
 use self::{
-    message::{Mail, Mailbox},
     sink::{Folder, MailSink, Undelivered},
-    texts::{Language, confirmation},
+    writing::{Letter, Writer},
 };
 use super::checkpoint::Checkpoint;
-use crate::payments::Bookings;
+use crate::{keys::Keys, payments::Bookings};
 
 /// The consumer's name in the table of checkpoints.
 pub const CONSUMER: &str = "confirmation-mails";
@@ -44,7 +45,7 @@ const AFTER_FAILURE: Duration = Duration::from_secs(5);
 /// How many domain events are read at a time.
 const PAGE: usize = 500;
 
-/// Writes confirmations.
+/// Writes to buyers: their tickets, that money went back, that a show will not be.
 pub struct MailWorker {
     /// The log.
     pub log: EventLog,
@@ -58,8 +59,48 @@ pub struct MailWorker {
     pub undeliverable: Folder,
     /// Signs the tickets' codes.
     pub keys: Arc<KeyRing>,
-    /// Who sends.
-    pub from: Mailbox,
+    /// Makes mails of what there is to tell.
+    pub writer: Writer,
+    /// Makes the tokens by which a buyer sees his booking.
+    pub tokens: Keys,
+    /// Where buyers see their bookings, without the slash at its end.
+    pub public_url: String,
+}
+
+/// What a domain event gives to tell.
+enum News {
+    /// Here are the tickets.
+    Tickets(Vec<IssuedTicket>),
+    /// So much went back.
+    Refunded(String),
+    /// The show will not be.
+    ShowCancelled,
+}
+
+impl News {
+    fn of(event: BookingDomainEvent) -> Option<Self> {
+        match event {
+            BookingDomainEvent::BookingConfirmed(confirmed) => Some(Self::Tickets(confirmed.tickets)),
+            BookingDomainEvent::BookingReinstated(reinstated) => Some(Self::Tickets(reinstated.tickets)),
+            BookingDomainEvent::BookingRefunded(refunded) => Some(Self::Refunded(refunded.amount.to_string())),
+            BookingDomainEvent::BookingCancelled(cancelled) => {
+                (cancelled.by == CancelledBy::EventCancelled).then_some(Self::ShowCancelled)
+            }
+            _ => None,
+        }
+    }
+
+    fn notice(&self, purchase: &Purchase, show: &Show) -> Notice {
+        match self {
+            Self::Tickets(_) => Notice::Confirmed,
+            Self::Refunded(amount) => Notice::Refunded { amount: amount.clone() },
+            Self::ShowCancelled => {
+                let paid = purchase.payments.iter().any(|payment| payment.received.is_some());
+                let refund = paid.then(|| purchase.total.to_string());
+                Notice::CancelledShow { reason: show.reason.clone(), refund }
+            }
+        }
+    }
 }
 
 /// What became of a domain event.
@@ -157,17 +198,16 @@ impl MailWorker {
         if recorded.stream.stream_type != StreamType::Booking {
             return Written::Passed;
         }
-        let tickets = match recorded.decode::<BookingDomainEvent>() {
-            Ok(BookingDomainEvent::BookingConfirmed(confirmed)) => confirmed.tickets,
-            Ok(BookingDomainEvent::BookingReinstated(reinstated)) => reinstated.tickets,
-            Ok(_) => return Written::Passed,
+        let news = match recorded.decode::<BookingDomainEvent>().map(News::of) {
+            Ok(Some(news)) => news,
+            Ok(None) => return Written::Passed,
             Err(error) => {
                 tracing::error!(position = recorded.position, %error, "a domain event cannot be read; no mail is written");
                 return Written::Passed;
             }
         };
         let id = BookingId(recorded.stream.id);
-        match self.confirm(id, recorded, &tickets).await {
+        match self.tell(id, recorded, &news).await {
             Ok(()) => Written::Sent,
             Err(Unwritten::Later(error)) => {
                 tracing::warn!(booking.id = %id, position = recorded.position, %error, "a mail is tried again");
@@ -180,7 +220,7 @@ impl MailWorker {
         }
     }
 
-    async fn confirm(&self, id: BookingId, recorded: &Recorded, tickets: &[IssuedTicket]) -> Result<(), Unwritten> {
+    async fn tell(&self, id: BookingId, recorded: &Recorded, news: &News) -> Result<(), Unwritten> {
         let later = |error: &dyn std::fmt::Display| Unwritten::Later(error.to_string());
         let never = |what: &str| Unwritten::Never(what.to_owned());
         let purchase = self.bookings.booking(id).await.map_err(|error| later(&error))?;
@@ -191,18 +231,24 @@ impl MailWorker {
             // He was erased, and nobody knows any more where to write to.
             return Ok(());
         };
-        let codes: Result<Vec<String>, Unwritten> = tickets.iter().map(|ticket| self.code(ticket)).collect();
-        let language = Language::of(purchase.locale.as_deref());
-        let (subject, text) = confirmation(language, &buyer.name, &purchase, &show, tickets, &codes?);
-        let mail = Mail {
+        let tickets = match news {
+            News::Tickets(tickets) => tickets.as_slice(),
+            News::Refunded(_) | News::ShowCancelled => &[],
+        };
+        let codes: Result<Vec<_>, Unwritten> = tickets.iter().map(|ticket| Ok((ticket, self.code(ticket)?))).collect();
+        let token = self.tokens.access_token(id);
+        let letter = Letter {
             id: format!("{id}-{}", recorded.position),
             date: recorded.recorded_at,
-            from: self.from.clone(),
-            to: Mailbox { name: buyer.name, address: buyer.email },
-            subject,
-            text,
-            language: language.tag(),
+            notice: news.notice(&purchase, &show),
+            booking_id: id,
+            purchase: &purchase,
+            show: &show,
+            buyer: &buyer,
+            tickets: codes?,
+            link: format!("{}/tickets/{id}?token={}", self.public_url, token.0),
         };
+        let mail = self.writer.write(letter).await.map_err(|error| Unwritten::Never(error.to_string()))?;
         match self.sink.deliver(&mail).await {
             Ok(()) => Ok(()),
             Err(Undelivered::Later(error)) => Err(Unwritten::Later(error)),

@@ -71,7 +71,8 @@ impl MailSink for Folder {
         // Written beside and renamed, so that whoever watches the folder never sees half a mail.
         let beside = self.0.join(format!(".{}.{}.tmp", mail.id, std::process::id()));
         let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside).await?;
-        file.write_all(&mail.to_bytes()).await?;
+        let bytes = mail.to_bytes().map_err(|error| Undelivered::Never(error.to_string()))?;
+        file.write_all(&bytes).await?;
         file.sync_all().await?;
         drop(file);
         fs::rename(&beside, &path).await?;

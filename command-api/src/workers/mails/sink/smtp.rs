@@ -115,7 +115,8 @@ impl MailSink for Smtp {
         };
         let envelope = Envelope::new(Some(address(&mail.from.address)?), vec![address(&mail.to.address)?])
             .map_err(|error| Undelivered::Never(error.to_string()))?;
-        match self.0.send_raw(&envelope, &mail.to_bytes()).await {
+        let bytes = mail.to_bytes().map_err(|error| Undelivered::Never(error.to_string()))?;
+        match self.0.send_raw(&envelope, &bytes).await {
             Ok(_) => Ok(()),
             Err(error) => {
                 let code = error.status().map(|code| code.to_string());

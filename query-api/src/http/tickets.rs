@@ -1,0 +1,144 @@
+//! A buyer's tickets as a page, as a PDF, and as a line in his calendar, by a link that has his access token in it.
+//!
+//! Whoever has the link has the tickets: so nothing of it is kept by caches, no other page is told where it came from (the policy of
+//! referrers is everybody's), and who has no right to a booking hears the same as where there is none.
+
+use axum::{
+    body::Bytes,
+    extract::{Path, Query, State},
+    http::{HeaderValue, StatusCode, header},
+    response::{Html, IntoResponse, Response},
+};
+use serde::Deserialize;
+use tickiz_contract::{Caller, ErrorCode};
+use tickiz_documents::{
+    Booking, Sold,
+    calendar::{CalendarEntry, Person},
+    pdf::tickets_pdf,
+};
+use tickiz_domain::booking::BookingStatus;
+
+use super::Web;
+use crate::{
+    app::{App, Failure, Fault},
+    schema::{booking::code_of, query::visible_booking},
+};
+
+/// Who is said to hold the show, where nobody says more.
+const ORGANIZER: &str = "Tickiz";
+
+/// `?token=…`
+#[derive(Deserialize)]
+pub struct ByToken {
+    token: Option<String>,
+}
+
+/// Why there is no document.
+pub enum NoDocument {
+    /// It is not there, or not his to see.
+    NotFound,
+    /// Not now.
+    Unavailable,
+}
+
+impl IntoResponse for NoDocument {
+    fn into_response(self) -> Response {
+        match self {
+            Self::NotFound => (StatusCode::NOT_FOUND, "There is no such booking, or the link is not whole.\n"),
+            Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "Try again in a moment.\n"),
+        }
+        .into_response()
+    }
+}
+
+impl From<Failure> for NoDocument {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Refused(refusal) if refusal.code == ErrorCode::NotFound => Self::NotFound,
+            Failure::Refused(_) => Self::Unavailable,
+            Failure::Fault(fault) => fault.into(),
+        }
+    }
+}
+
+impl From<Fault> for NoDocument {
+    fn from(fault: Fault) -> Self {
+        tracing::error!(error = %fault, "a document cannot be made");
+        Self::Unavailable
+    }
+}
+
+/// The booking as documents want it. It has tickets only while it is confirmed.
+async fn booking(app: &App, id: &str, token: Option<&str>) -> Result<Booking, NoDocument> {
+    let view = visible_booking(app, &Caller::Anonymous, id, token).await?;
+    let show = app.reads.event(view.purchase.event_id).await.map_err(Fault::new)?.ok_or(NoDocument::NotFound)?.show;
+    let is_confirmed = view.purchase.status == BookingStatus::Confirmed;
+    let issued = view.purchase.tickets.iter().filter(|_| is_confirmed);
+    let tickets: Result<Vec<_>, Fault> = issued.map(|issued| Ok((issued, code_of(app, issued)?))).collect();
+    let link = format!("{}/tickets/{}?token={}", app.public_url, view.id, token.unwrap_or_default());
+    let sold = Sold {
+        purchase: &view.purchase,
+        show: &show,
+        tickets: &tickets?,
+        // His name is sealed, and stays so.
+        buyer: None,
+        organizer: ORGANIZER,
+        link: &link,
+        // The same each time, so that a file that is fetched again is the same.
+        issued_at: view.purchase.hold_expires_at,
+    };
+    Ok(Booking::of(sold))
+}
+
+/// `GET /tickets/{id}?token=…`: the page to show at the gate.
+pub async fn page(
+    State(web): State<Web>,
+    Path(id): Path<String>,
+    Query(by): Query<ByToken>,
+) -> Result<Response, NoDocument> {
+    let app = &web.engine.app;
+    let booking = booking(app, &id, by.token.as_deref()).await?;
+    let page = app.templates.ticket_page(&booking).map_err(Fault::new)?;
+    let policy = format!("default-src 'none'; style-src {}; img-src data:", page.style_source);
+    let policy = HeaderValue::try_from(policy).map_err(Fault::new)?;
+    let headers = [(header::CONTENT_SECURITY_POLICY, policy), (header::CACHE_CONTROL, NO_STORE)];
+    Ok((headers, Html(page.html)).into_response())
+}
+
+/// Nobody keeps it.
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+
+/// `GET /tickets/{id}/tickets.pdf?token=…`: to print, a page a ticket. 404 until the booking is confirmed.
+pub async fn pdf(
+    State(web): State<Web>,
+    Path(id): Path<String>,
+    Query(by): Query<ByToken>,
+) -> Result<Response, NoDocument> {
+    let booking = booking(&web.engine.app, &id, by.token.as_deref()).await?;
+    if booking.tickets.is_empty() {
+        return Err(NoDocument::NotFound);
+    }
+    let written = tokio::task::spawn_blocking(move || tickets_pdf(&booking)).await.map_err(Fault::new)?;
+    Ok(file("application/pdf", written.map_err(Fault::new)?))
+}
+
+/// `GET /tickets/{id}/event.ics?token=…`: for a calendar. 404 while the show has no date.
+pub async fn calendar(
+    State(web): State<Web>,
+    Path(id): Path<String>,
+    Query(by): Query<ByToken>,
+) -> Result<Response, NoDocument> {
+    let booking = booking(&web.engine.app, &id, by.token.as_deref()).await?;
+    if booking.show.postponed {
+        return Err(NoDocument::NotFound);
+    }
+    let organizer = Person { name: ORGANIZER.to_owned(), address: "tickets@tickiz.example".to_owned() };
+    let entry = CalendarEntry::publish(&booking, &format!("{id}@tickiz"), organizer);
+    let ics = entry.to_ics().map_err(Fault::new)?;
+    Ok(file("text/calendar; charset=utf-8", ics.into_bytes()))
+}
+
+fn file(media_type: &'static str, bytes: Vec<u8>) -> Response {
+    let headers = [(header::CONTENT_TYPE, HeaderValue::from_static(media_type)), (header::CACHE_CONTROL, NO_STORE)];
+    (headers, Bytes::from(bytes)).into_response()
+}
