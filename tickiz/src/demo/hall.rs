@@ -1,4 +1,5 @@
-//! The demo's hall: 500 numbered seats in three sections with slightly curved rows, as a pretix seating plan.
+//! The demo's houses, as pretix seating plans: a hall of 2,160 numbered seats in three sections with curved rows, and an arena of
+//! 20,000.
 
 use serde_json::{Value, json};
 
@@ -10,19 +11,45 @@ struct Section {
     y: f64,
 }
 
-const SECTIONS: [Section; 3] = [
-    Section { name: "Stalls", rows: 12, seats_a_row: 25, y: 0.0 },
-    Section { name: "Circle", rows: 6, seats_a_row: 25, y: 340.0 },
-    Section { name: "Gallery", rows: 2, seats_a_row: 25, y: 520.0 },
-];
+/// A house with numbered seats.
+pub struct House {
+    name: &'static str,
+    sections: &'static [Section],
+}
+
+/// Saigon Hall.
+pub const HALL: House = House {
+    name: "Saigon Hall",
+    sections: &[
+        Section { name: "Stalls", rows: 24, seats_a_row: 45, y: 0.0 },
+        Section { name: "Circle", rows: 16, seats_a_row: 45, y: 700.0 },
+        Section { name: "Gallery", rows: 8, seats_a_row: 45, y: 1180.0 },
+    ],
+};
+
+/// The largest one of the demo.
+pub const ARENA: House = House {
+    name: "Arena",
+    sections: &[
+        Section { name: "Floor", rows: 40, seats_a_row: 100, y: 0.0 },
+        Section { name: "Lower tier", rows: 60, seats_a_row: 100, y: 1100.0 },
+        Section { name: "Upper tier", rows: 100, seats_a_row: 100, y: 2700.0 },
+    ],
+};
+
+/// How much room is left around the seats, in plan units.
+const MARGIN: f64 = 120.0;
 const SEAT_PITCH: f64 = 20.0;
 const ROW_PITCH: f64 = 25.0;
 /// How far the last seat of a row is set back against its middle, in plan units: the curve towards the stage.
 const SAGITTA: f64 = 18.0;
 
+/// The row with places for wheelchairs at both ends.
+const WHEELCHAIR_ROW: u32 = 11;
+
 fn category(section: usize, row: u32, seat: u32, seats: u32) -> &'static str {
     match section {
-        0 if row == 11 && (seat < 2 || seat >= seats - 2) => "Wheelchair",
+        0 if row == WHEELCHAIR_ROW && (seat < 2 || seat >= seats - 2) => "Wheelchair",
         0 if row < 4 => "VIP",
         2 => "Gallery",
         _ => "Regular",
@@ -31,8 +58,12 @@ fn category(section: usize, row: u32, seat: u32, seats: u32) -> &'static str {
 
 /// The plan, in pretix's open JSON format.
 #[must_use]
-pub fn plan() -> Value {
-    let zones: Vec<Value> = SECTIONS
+pub fn plan(house: &House) -> Value {
+    let width = house.sections.iter().map(|section| f64::from(section.seats_a_row) * SEAT_PITCH).fold(0.0, f64::max);
+    let height =
+        house.sections.iter().map(|section| section.y + f64::from(section.rows) * ROW_PITCH).fold(0.0, f64::max);
+    let zones: Vec<Value> = house
+        .sections
         .iter()
         .enumerate()
         .map(|(index, section)| {
@@ -68,7 +99,7 @@ pub fn plan() -> Value {
         })
         .collect();
     json!({
-        "name": "Saigon Hall",
+        "name": house.name,
         "categories": [
             { "name": "VIP", "color": "#c0392b" },
             { "name": "Regular", "color": "#2980b9" },
@@ -76,22 +107,21 @@ pub fn plan() -> Value {
             { "name": "Wheelchair", "color": "#8e44ad" },
         ],
         "zones": zones,
-        "size": { "width": 620.0, "height": 740.0 },
+        "size": { "width": width + MARGIN, "height": height + 2.0 * MARGIN },
     })
 }
 
 #[cfg(test)]
 mod tests {
+    use tickiz_domain::seating_plan::SeatingPlan;
+
+    use super::*;
+
     #[test]
-    fn the_hall_has_five_hundred_seats() {
-        let plan = super::plan();
-        let seats: usize = plan["zones"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .flat_map(|zone| zone["rows"].as_array().into_iter().flatten())
-            .map(|row| row["seats"].as_array().map_or(0, Vec::len))
-            .sum();
-        assert_eq!(seats, 500);
+    fn the_hall_has_two_thousand_seats_and_the_arena_twenty_thousand() {
+        for (house, wanted) in [(&HALL, 2_160), (&ARENA, 20_000)] {
+            let plan = SeatingPlan::import(&plan(house)).expect("a plan by the format");
+            assert_eq!(plan.len(), wanted, "{}", house.name);
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! The ten shows of the demo.
+//! The shows of the demo: ten written by hand, and a season of others made of a few lists, the same each time.
 
 use chrono::{DateTime, Duration, Utc};
 use tickiz_contract::request::{CreateEvent, MoneyInput, TicketTypeInput, VenueInput};
@@ -70,7 +70,7 @@ const fn seats(name: &'static str, amount: &'static str, categories: &'static [&
     Price { name, amount, capacity: None, quota: None, categories }
 }
 
-struct Recipe {
+struct Recipe<'a> {
     title: &'static str,
     description: &'static str,
     category: EventCategory,
@@ -78,11 +78,11 @@ struct Recipe {
     days_ahead: i64,
     hour: u32,
     currency: &'static str,
-    prices: &'static [Price],
+    prices: &'a [Price],
     max_per_person: Option<i64>,
 }
 
-const RECIPES: [Recipe; 10] = [
+const RECIPES: [Recipe<'static>; 10] = [
     Recipe {
         title: "Đêm nhạc Trịnh Công Sơn",
         description: "Những bản tình ca bất hủ, với dàn nhạc và các giọng ca khách mời.",
@@ -203,7 +203,7 @@ const RECIPES: [Recipe; 10] = [
     },
 ];
 
-fn create(number: usize, recipe: &Recipe, now: DateTime<Utc>) -> CreateEvent {
+fn create(number: usize, recipe: &Recipe<'_>, now: DateTime<Utc>) -> CreateEvent {
     let day = (now + Duration::days(recipe.days_ahead)).date_naive();
     let at = |hour: u32, minute: u32| format!("{day}T{hour:02}:{minute:02}:00");
     CreateEvent {
@@ -233,7 +233,7 @@ fn create(number: usize, recipe: &Recipe, now: DateTime<Utc>) -> CreateEvent {
                 max_per_booking: 10,
             })
             .collect(),
-        seating_plan: recipe.prices.iter().any(|price| !price.categories.is_empty()).then(hall::plan),
+        seating_plan: recipe.prices.iter().any(|price| !price.categories.is_empty()).then(|| hall::plan(&hall::HALL)),
         hold_seconds: 600,
         release_on_decline: false,
         sales_start: None,
@@ -244,7 +244,172 @@ fn create(number: usize, recipe: &Recipe, now: DateTime<Utc>) -> CreateEvent {
     }
 }
 
-/// The commands that make them, placed in the weeks after `now`.
-pub fn all(now: DateTime<Utc>) -> Vec<CreateEvent> {
-    RECIPES.iter().enumerate().map(|(index, recipe)| create(index + 1, recipe, now)).collect()
+const DA_NANG: City = City {
+    venue: "Nhà hát Trưng Vương",
+    address: "35A Phan Châu Trinh",
+    city: "Đà Nẵng",
+    country: "VN",
+    latitude: 16.0678,
+    longitude: 108.2208,
+    time_zone: "Asia/Ho_Chi_Minh",
+};
+const PARIS: City = City {
+    venue: "Salle des Quais",
+    address: "12 quai de Bercy",
+    city: "Paris",
+    country: "FR",
+    latitude: 48.8386,
+    longitude: 2.3785,
+    time_zone: "Europe/Paris",
+};
+const LONDON: City = City {
+    venue: "Thames House of Arts",
+    address: "2 Belvedere Road",
+    city: "London",
+    country: "GB",
+    latitude: 51.5062,
+    longitude: -0.1164,
+    time_zone: "Europe/London",
+};
+const TOKYO: City = City {
+    venue: "Sumida Dome",
+    address: "1-3-61 Koraku",
+    city: "Tokyo",
+    country: "JP",
+    latitude: 35.7056,
+    longitude: 139.7519,
+    time_zone: "Asia/Tokyo",
+};
+
+/// Where the season is, with the currency there and what a cheap and a dear ticket cost.
+const STAGES: [(&City, &str, [&str; 2]); 8] = [
+    (&SAIGON, "VND", ["250000", "900000"]),
+    (&HANOI, "VND", ["200000", "700000"]),
+    (&DA_NANG, "VND", ["150000", "500000"]),
+    (&BERLIN, "EUR", ["19.00", "59.00"]),
+    (&PARIS, "EUR", ["24.00", "79.00"]),
+    (&LONDON, "GBP", ["22.50", "85.00"]),
+    (&NEW_YORK, "USD", ["35.00", "120.00"]),
+    (&TOKYO, "JPY", ["3500", "12000"]),
+];
+
+/// What goes on tour: title, what it is, when it begins.
+const TOURS: [(&str, EventCategory, u32); 4] = [
+    ("Symphony under the stars", EventCategory::Concert, 19),
+    ("City derby", EventCategory::Sports, 18),
+    ("Open source days", EventCategory::Conference, 9),
+    ("Late night comedy", EventCategory::Theatre, 20),
+];
+/// Days between two shows of the season, so that its 32 are spread over the year; coprime to the number of days in a week.
+const DAYS_APART: i64 = 11;
+
+/// What is special about a show of the season, by its number.
+enum Special {
+    None,
+    /// Seats for twenty thousand.
+    Arena,
+    /// Free, with few places, all of which are taken.
+    SoldOut,
+    /// On sale from tomorrow.
+    FromTomorrow,
+    /// Will not be.
+    Cancelled,
+}
+
+impl Special {
+    const fn of(number: usize) -> Self {
+        match number {
+            7 => Self::Arena,
+            11 => Self::SoldOut,
+            18 => Self::FromTomorrow,
+            21 => Self::Cancelled,
+            _ => Self::None,
+        }
+    }
+}
+
+fn tour(number: usize, now: DateTime<Utc>) -> CreateEvent {
+    let (city, currency, [cheap, dear]) = STAGES[number % STAGES.len()];
+    let (title, category, hour) = TOURS[number / STAGES.len() % TOURS.len()];
+    let special = Special::of(number);
+    let prices = match special {
+        Special::Arena => vec![
+            seats("VIP", dear, &["VIP"]),
+            seats("Regular", cheap, &["Regular"]),
+            seats("Upper tier", cheap, &["Gallery"]),
+            seats("Wheelchair", cheap, &["Wheelchair"]),
+        ],
+        Special::SoldOut => vec![general("Guest", "0.00", SOLD_OUT_PLACES)],
+        _ => vec![general("Regular", cheap, 400 + 40 * number as i64), general("Front", dear, 60)],
+    };
+    let recipe = Recipe {
+        title,
+        description: "On tour through eight cities.",
+        category,
+        city,
+        days_ahead: 4 + DAYS_APART * number as i64,
+        hour,
+        currency,
+        prices: &prices,
+        max_per_person: None,
+    };
+    let mut show = create(RECIPES.len() + 1 + number, &recipe, now);
+    show.title = format!("{title}, {}", city.city);
+    if matches!(special, Special::Arena) {
+        show.seating_plan = Some(hall::plan(&hall::ARENA));
+    }
+    if matches!(special, Special::FromTomorrow) {
+        show.sales_start = Some(format!("{}T10:00:00", (now + Duration::days(1)).date_naive()));
+    }
+    show
+}
+
+/// How many shows the season has.
+const SEASON: usize = STAGES.len() * TOURS.len();
+/// Places of the show that is sold out.
+pub const SOLD_OUT_PLACES: i64 = 40;
+
+/// What becomes of a show after it was published.
+pub enum Then {
+    /// Nothing.
+    Nothing,
+    /// All its places are booked.
+    BookAll,
+    /// It is cancelled.
+    Cancel,
+}
+
+/// The commands that make them, placed in the year after `now`, and what becomes of each.
+pub fn all(now: DateTime<Utc>) -> impl Iterator<Item = (CreateEvent, Then)> {
+    let by_hand =
+        RECIPES.iter().enumerate().map(move |(index, recipe)| (create(index + 1, recipe, now), Then::Nothing));
+    by_hand.chain((0..SEASON).map(move |number| {
+        let then = match Special::of(number) {
+            Special::SoldOut => Then::BookAll,
+            Special::Cancelled => Then::Cancel,
+            _ => Then::Nothing,
+        };
+        (tour(number, now), then)
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn the_demo_has_forty_shows_in_eight_cities_and_five_currencies_within_a_year() {
+        let now = DateTime::from_timestamp(1_790_000_000, 0).expect("a time");
+        let all: Vec<CreateEvent> = all(now).map(|(show, _)| show).collect();
+        assert!(all.len() >= 40, "{}", all.len());
+        let cities: BTreeSet<&str> = all.iter().map(|show| show.venue.city.as_str()).collect();
+        let currencies: BTreeSet<&str> = all.iter().map(|show| show.ticket_types[0].price.currency.as_str()).collect();
+        assert_eq!((cities.len(), currencies.len()), (8, 5));
+        let keys: BTreeSet<_> = all.iter().map(|show| show.idempotency_key.clone()).collect();
+        assert_eq!(keys.len(), all.len());
+        let last = (now + Duration::days(365)).date_naive().to_string();
+        assert!(all.iter().all(|show| show.starts_at[..10] < last[..]), "within a year");
+    }
 }
