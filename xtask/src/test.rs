@@ -24,7 +24,7 @@ const BUILD_LIBRARIES: &[&str] = &["libssl", "libcrypto", "zlib"];
 const BUILD_PACKAGES: &[&str] = &["make", "pkg-config", "libssl-dev", "zlib1g-dev"];
 
 /// Every crate, with what is apart only so that a first build is small.
-const EVERYTHING: [&str; 3] = ["--workspace", "--features", "tickiz/distributed"];
+const EVERYTHING: [&str; 3] = ["--workspace", "--features", "tickiz/distributed,tickiz-documents/wallet"];
 
 /// Options of `cargo xtask test`.
 #[derive(Args)]
@@ -156,7 +156,8 @@ mod tests {
 
     #[test]
     fn a_named_package_narrows_the_run_and_nothing_else_does() {
-        let everything = "test --locked --no-fail-fast --workspace --features tickiz/distributed";
+        let everything =
+            "test --locked --no-fail-fast --workspace --features tickiz/distributed,tickiz-documents/wallet";
         assert_eq!(arguments(&[]), everything);
         assert_eq!(arguments(&["-p", "xtask"]), "test --locked --no-fail-fast -p xtask");
         assert_eq!(arguments(&["--package=xtask"]), "test --locked --no-fail-fast --package=xtask");
