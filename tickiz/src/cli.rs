@@ -56,6 +56,12 @@ enum Command {
     },
     /// Publishes the log as a Merkle tree that anybody can check (C2SP tlog-tiles, signed checkpoints), proves, and checks.
     Audit(Box<crate::audit::AuditArguments>),
+    /// Looks at settings, folder, disk, stores, clocks and servers, and says what to do; exit code 1 where something is wrong.
+    Doctor {
+        /// One JSON document instead of text.
+        #[arg(long)]
+        json: bool,
+    },
     /// Shows every setting, where it comes from and what it means; secrets masked.
     Config {
         /// One JSON document instead of text.
@@ -101,6 +107,7 @@ impl Command {
             Self::Log(_) => "log",
             Self::PreviewMails { .. } => "preview-mails",
             Self::Audit(_) => "audit",
+            Self::Doctor { .. } => "doctor",
             Self::Config { .. } => "config",
             Self::ErasePerson { .. } => "erase-person",
         }
@@ -155,6 +162,7 @@ async fn dispatch(command: Command, config: Config) -> anyhow::Result<ExitCode> 
         Command::Log(arguments) => crate::log::run(&config, arguments).await.map(|()| ExitCode::SUCCESS),
         Command::PreviewMails { out } => preview_mails(&config, &out).map(|()| ExitCode::SUCCESS),
         Command::Audit(arguments) => crate::audit::run(&config, *arguments).await,
+        Command::Doctor { json } => crate::doctor::run(&config, json).await,
         Command::Config { json } => show_config(&config, json).map(|()| ExitCode::SUCCESS),
         Command::ErasePerson { email } => {
             crate::stores::erase_person(&config, &email).await.map(|()| ExitCode::SUCCESS)

@@ -15,6 +15,7 @@ mod config;
 mod demo;
 #[cfg(feature = "distributed")]
 mod distributed;
+mod doctor;
 mod log;
 mod near;
 mod replay;

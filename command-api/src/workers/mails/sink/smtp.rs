@@ -66,6 +66,11 @@ impl Smtp {
         Self::transport(address).map(|_| ())
     }
 
+    /// Whether the server answers, and takes our credentials where there are some.
+    pub async fn is_reached(&self) -> bool {
+        self.0.test_connection().await.unwrap_or(false)
+    }
+
     fn transport(address: &str) -> Result<AsyncSmtpTransportBuilder, SmtpUrlError> {
         let url = Url::parse(address).map_err(|_| SmtpUrlError)?;
         let from_the_beginning = match url.scheme() {
