@@ -29,6 +29,9 @@ enum Story {
     Declined,
 }
 
+/// The calls of [`Story::TooLate`] where he gets his seats back: create, record it, record the hold's end, read, record the money.
+const CALLS_OF_A_QUICK_RETURN: usize = 5;
+
 async fn tell(story: Story, faults: Faults) {
     let house = House::working(Plan { faults, second_method: true, ..Plan::default() }).await;
     let show = house.world.show(hall_with(2, 4, 600)).await;
@@ -97,7 +100,9 @@ async fn every_step_may_fail_once_before_or_after_it_took_effect() {
             .for_each_concurrent(8, |(number, when)| async move {
                 let faults = Faults::at(number, when);
                 tell(story, faults.clone()).await;
-                assert!(faults.hit() || number >= calls - 2, "{story:?} {number} {when:?}: {:?}", faults.calls());
+                // Who comes too late may still be quicker than his rival; that ending has fewer calls than the other.
+                let least = if matches!(story, Story::TooLate) { CALLS_OF_A_QUICK_RETURN } else { calls - 2 };
+                assert!(faults.hit() || number >= least, "{story:?} {number} {when:?}: {:?}", faults.calls());
             })
             .await;
     }

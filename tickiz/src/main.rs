@@ -9,6 +9,7 @@
 //! * [`demo`]: demo data, by the ordinary commands.
 //! * [`verify`], [`log`]: operator commands; [`stores`] opens what they read.
 
+mod as_of;
 mod audit;
 mod cli;
 mod config;

@@ -1,12 +1,14 @@
 //! `tickiz replay`: builds read models anew from the log, beside those that answer, and lists what they had to set aside.
 
 use std::{
+    path::PathBuf,
     process::ExitCode,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use anyhow::Context;
+use chrono::{DateTime, Utc};
 use clap::Args;
 use serde_json::json;
 use tickiz_projections::{
@@ -36,7 +38,7 @@ const ALL: &str = "all";
 pub struct ReplayArguments {
     /// Which projection to build anew: events, bookings, or all. Others go on answering meanwhile; interrupted, the same command
     /// goes on where it was.
-    #[arg(long, value_name = "NAME", value_parser = projections, required_unless_present = "poisoned")]
+    #[arg(long, value_name = "NAME", value_parser = projections, required_unless_present_any = ["poisoned", "as_of"])]
     projection: Option<Projections>,
     /// Brings the version that answered before up to date, and lets it answer again.
     #[arg(long, requires = "projection", conflicts_with_all = ["drop_old", "poisoned"])]
@@ -47,6 +49,12 @@ pub struct ReplayArguments {
     /// Lists the domain events that projections could not read, and the shows and bookings that stand still by them.
     #[arg(long, conflicts_with = "projection")]
     poisoned: bool,
+    /// Writes the projection (all without `--projection`) as it stood at this instant, RFC 3339, as CSV; builds nothing.
+    #[arg(long, value_name = "TIME", requires = "out", conflicts_with_all = ["back", "drop_old", "poisoned"])]
+    as_of: Option<DateTime<Utc>>,
+    /// Where the files of `--as-of` go.
+    #[arg(long, value_name = "FOLDER", requires = "as_of")]
+    out: Option<PathBuf>,
     /// One JSON document a line, for a program.
     #[arg(long)]
     json: bool,
@@ -74,6 +82,12 @@ fn projections(name: &str) -> Result<Projections, String> {
 /// When something cannot be opened, read or written. What was built is kept.
 pub async fn run(config: &Config, arguments: &ReplayArguments) -> anyhow::Result<ExitCode> {
     let stores = stores::open_to_read(config).await?;
+    if let (Some(at), Some(out)) = (arguments.as_of, &arguments.out) {
+        let wanted = arguments.projection.map_or(Projection::ALL.as_slice(), |Projections(wanted)| wanted);
+        crate::as_of::run(&stores.log, wanted, at, out).await?;
+        stores.log_service.shutdown().await;
+        return Ok(ExitCode::SUCCESS);
+    }
     let Some(Projections(wanted)) = arguments.projection else { return poisoned(&stores, arguments.json).await };
     let stop = CancellationToken::new();
     let told = stop.clone();

@@ -66,6 +66,46 @@ async fn statuses(tickiz: &Tickiz, show: &Value) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_analyst_gets_what_was_true_at_a_moment_whatever_came_after() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let tickiz = Tickiz::start(Start { data_dir: Some(folder.path()), ..Start::default() }).await;
+    let before = chrono::Utc::now();
+    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    let show = tickiz.publish(seated("Then", 1, 4)).await;
+    let place = async |seat: usize| {
+        let input = json!({"eventId": show["id"], "seats": [{"seatId": format!("1-{seat}")}], "buyer": buyer("mai"),
+                           "idempotencyKey": format!("k{seat}")});
+        data(tickiz.place(input).await);
+    };
+    place(1).await;
+    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    let then = chrono::Utc::now();
+    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    place(2).await;
+    place(3).await;
+    let out = folder.path().join("then");
+    let as_of = async |at: chrono::DateTime<chrono::Utc>| {
+        let (at, out) = (at.to_rfc3339(), out.to_str().expect("a path"));
+        let (code, lines) = replay(folder.path(), &["--as-of", &at, "--out", out]).await;
+        assert_eq!((code, lines.len()), (0, 1));
+        let rows = |name: &str| {
+            let files = lines[0]["files"].as_array().expect("files");
+            files.iter().find(|file| file["name"] == name).expect("it is written")["rows"].as_i64().expect("a number")
+        };
+        (rows("events.csv"), rows("seats.csv"), rows("bookings.csv"))
+    };
+    assert_eq!(as_of(before).await, (0, 0, 0));
+    assert_eq!(as_of(chrono::Utc::now()).await, (1, 3, 3));
+    assert_eq!(as_of(then).await, (1, 1, 1));
+    let bookings = std::fs::read_to_string(out.join("bookings.csv")).expect("a file");
+    let (head, line) = bookings.trim_end().split_once('\n').expect("a head and one line");
+    assert!(head.starts_with("booking_id,event_id,code,status,tickets,total_minor,currency"), "{head}");
+    assert!(line.contains(",HELD,1,100000,VND,"), "{line}");
+    assert!(!bookings.contains("mai"), "whose it is stays sealed");
+    tickiz.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_stands_still_is_listed_with_its_place_in_the_log() {
     let folder = tempfile::tempdir().expect("a folder");
     let tickiz = Tickiz::start(Start { data_dir: Some(folder.path()), ..Start::default() }).await;

@@ -204,8 +204,8 @@ mod tests {
             "multipart/related",
             "text/html; charset=utf-8",
             "Content-ID: <ticket-1@tickiz>",
-            "application/pdf",
             "attachment; filename=\"tickets.pdf\"",
+            "application/pdf",
         ];
         let mut from = 0;
         for wanted in order {
