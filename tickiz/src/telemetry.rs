@@ -1,8 +1,11 @@
 //! What this process tells of itself: starts telemetry as it is configured, and observes what the process has opened.
 
+#[cfg(feature = "distributed")]
+use std::sync::Arc;
+
 use opentelemetry::{KeyValue, global};
 #[cfg(feature = "distributed")]
-use tickiz_kafka::stats::{RelayFigures, StreamFigures};
+use tickiz_kafka::stats::{RelayStats, StreamStats};
 use tickiz_read_models::Projection;
 use tickiz_telemetry::{Options, Telemetry, TelemetryError};
 
@@ -72,43 +75,50 @@ pub fn observe(stores: &Stores) {
     }
 }
 
-/// A counter's name, what it is, and which of the figures.
+/// A counter's name, what it is, and where it is read.
 #[cfg(feature = "distributed")]
-type Counted<F> = (&'static str, &'static str, fn(&F) -> u64);
+type Counted<S> = (&'static str, &'static str, fn(&S) -> u64);
 
-/// Observes the relay for as long as the process lives.
 #[cfg(feature = "distributed")]
-pub fn observe_relay(stats: std::sync::Arc<tickiz_kafka::stats::RelayStats>) {
-    let meter = global::meter("tickiz");
-    let now = stats.clone();
-    meter
-        .i64_observable_gauge("tickiz_relay_lag_positions")
-        .with_description("How far the topic is behind the log; 0 while another process is the relay.")
-        .with_callback(move |observer| observer.observe(now.figures().lag, &[]))
-        .build();
-    let counters: [Counted<RelayFigures>; 5] = [
-        ("tickiz_relay_records", "Domain events committed in the topic.", |now| now.records),
-        ("tickiz_relay_batches", "Transactions committed in the topic.", |now| now.batches),
-        ("tickiz_relay_bytes", "Bytes of payload committed in the topic.", |now| now.bytes),
-        ("tickiz_relay_empty_reads", "How often the log did not have yet what its head says.", |now| now.empty_reads),
-        ("tickiz_relay_failures", "How often the relay had to begin anew.", |now| now.failures),
-    ];
+fn count<S: Send + Sync + 'static, const N: usize>(stats: &Arc<S>, counters: [Counted<S>; N]) {
     for (name, description, figure) in counters {
         let stats = stats.clone();
-        meter
+        global::meter("tickiz")
             .u64_observable_counter(name)
             .with_description(description)
-            .with_callback(move |observer| observer.observe(figure(&stats.figures()), &[]))
+            .with_callback(move |observer| observer.observe(figure(&stats), &[]))
             .build();
     }
 }
 
+/// Observes the relay for as long as the process lives.
+#[cfg(feature = "distributed")]
+pub fn observe_relay(stats: &Arc<RelayStats>) {
+    let now = stats.clone();
+    global::meter("tickiz")
+        .i64_observable_gauge("tickiz_relay_lag_positions")
+        .with_description("How far the topic is behind the log; 0 while another process is the relay.")
+        .with_callback(move |observer| observer.observe(now.figures().lag, &[]))
+        .build();
+    count(
+        stats,
+        [
+            ("tickiz_relay_records", "Domain events committed in the topic.", |now| now.figures().records),
+            ("tickiz_relay_batches", "Transactions committed in the topic.", |now| now.figures().batches),
+            ("tickiz_relay_bytes", "Bytes of payload committed in the topic.", |now| now.figures().bytes),
+            ("tickiz_relay_empty_reads", "How often the log did not have yet what its head says.", |now| {
+                now.figures().empty_reads
+            }),
+            ("tickiz_relay_failures", "How often the relay had to begin anew.", |now| now.figures().failures),
+        ],
+    );
+}
+
 /// Observes what the readers of the topic get, for as long as the process lives.
 #[cfg(feature = "distributed")]
-pub fn observe_stream(stats: std::sync::Arc<tickiz_kafka::stats::StreamStats>) {
-    let meter = global::meter("tickiz");
+pub fn observe_stream(stats: &Arc<StreamStats>) {
     let now = stats.clone();
-    meter
+    global::meter("tickiz")
         .u64_observable_counter("tickiz_stream_events")
         .with_description("Domain events handed out to projections and feeds, by where they came from.")
         .with_callback(move |observer| {
@@ -117,19 +127,18 @@ pub fn observe_stream(stats: std::sync::Arc<tickiz_kafka::stats::StreamStats>) {
             observer.observe(figures.from_log, &[KeyValue::new("from", "log")]);
         })
         .build();
-    let counters: [Counted<StreamFigures>; 3] = [
-        ("tickiz_stream_looks", "How often the log was looked at, since the topic had nothing new.", |now| now.looks),
-        ("tickiz_stream_stale", "Records of the topic dropped because they were handed out before.", |now| now.stale),
-        ("tickiz_stream_refused", "Records of the topic passed over because they are not the log's.", |now| {
-            now.refused
-        }),
-    ];
-    for (name, description, figure) in counters {
-        let stats = stats.clone();
-        meter
-            .u64_observable_counter(name)
-            .with_description(description)
-            .with_callback(move |observer| observer.observe(figure(&stats.figures()), &[]))
-            .build();
-    }
+    count(
+        stats,
+        [
+            ("tickiz_stream_looks", "How often the log was looked at, since the topic had nothing new.", |now| {
+                now.figures().looks
+            }),
+            ("tickiz_stream_stale", "Records of the topic dropped because they were handed out before.", |now| {
+                now.figures().stale
+            }),
+            ("tickiz_stream_refused", "Records of the topic passed over because they are not the log's.", |now| {
+                now.figures().refused
+            }),
+        ],
+    );
 }

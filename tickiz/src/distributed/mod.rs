@@ -155,7 +155,7 @@ async fn next_ended(roles: &mut Roles) -> anyhow::Result<()> {
 impl Setting {
     fn stream(&self) -> Arc<KafkaStream> {
         let stream = KafkaStream::new(self.topic.clone(), Arc::new(self.stores.log.clone()));
-        telemetry::observe_stream(stream.stats());
+        telemetry::observe_stream(&stream.stats());
         Arc::new(stream)
     }
 
@@ -192,7 +192,7 @@ impl Setting {
     fn relay(&self) -> anyhow::Result<Started> {
         let url = self.config.mysql_url.as_deref().context("TICKIZ_MYSQL_URL is not set")?;
         let relay = Relay::new(self.stores.log.clone(), url, self.topic.clone());
-        telemetry::observe_relay(relay.stats());
+        telemetry::observe_relay(&relay.stats());
         let probe = RelayProbe { log: self.stores.log.clone(), reached: relay.reached() };
         let mut roles = Roles::default();
         let stop = roles.stop.clone();
