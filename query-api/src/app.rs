@@ -24,6 +24,7 @@ pub struct App {
     pub templates: Arc<Templates>,
     /// Without the slash at its end.
     pub public_url: String,
+    pub mail_from: String,
     pub access: AccessPolicy,
     pub freshness: Freshness,
     pub metrics: Arc<Metrics>,

@@ -65,6 +65,8 @@ pub struct QueryApiParts {
     pub templates: Arc<Templates>,
     /// How this API is reached from outside, without the slash at its end.
     pub public_url: String,
+    /// Who mails and calendar files come from.
+    pub mail_from: String,
     /// Who may do what.
     pub access: AccessPolicy,
     /// Whether introspection is off.
@@ -95,6 +97,7 @@ impl QueryApi {
             signer: parts.signer,
             templates: parts.templates,
             public_url: parts.public_url,
+            mail_from: parts.mail_from,
             access: parts.access,
             freshness: Freshness::new(),
             metrics: Arc::new(Metrics::default()),

@@ -18,7 +18,7 @@ use tickiz_audit::{
     checkpoint::{Checkpoint, SignerKey, VerifierKey},
     merkle::{Hash, leaf_hash},
     proof::{ConsistencyProof, InclusionProof},
-    tiles::{CHECKPOINT_PATH, Directory, LogWriter, Resources, TileReader, WritableDirectory},
+    tiles::{CHECKPOINT_PATH, Directory, LogWriter, WritableDirectory},
     verify::{Comparison, Report, verify_directory},
 };
 use tickiz_event_log::{EventLog, leaf_entry, record::Position};
@@ -29,8 +29,6 @@ use crate::{config::Config, stores};
 const PAGE: usize = 1_000;
 /// A checkpoint after so many entries while a long log is published for the first time: a run that is killed goes on from there.
 const PUBLISH_EVERY: u64 = 100_000;
-/// The longest checkpoint that is read, in bytes.
-const MAX_CHECKPOINT_BYTES: usize = 64 * 1024;
 
 /// Options of `tickiz audit`; without a command it publishes.
 #[derive(Args)]
@@ -50,15 +48,21 @@ enum AuditCommand {
     Key,
     /// Proves that a position is in the log, as a text that `verify-proof` checks (C2SP tlog-proof).
     Prove {
+        /// The public key, as `tickiz audit key` prints it: no proof is given that it would not accept.
+        #[arg(long, value_name = "KEY")]
+        key: VerifierKey,
         /// The position.
         #[arg(long, value_name = "N")]
         position: u64,
     },
-    /// Proves that the log has only grown since it had that many entries.
+    /// Proves that the log has only grown since an older checkpoint.
     Grown {
-        /// How many entries an older checkpoint has.
-        #[arg(long, value_name = "SIZE")]
-        since: u64,
+        /// The public key, as `tickiz audit key` prints it: no proof is given that it would not accept.
+        #[arg(long, value_name = "KEY")]
+        key: VerifierKey,
+        /// The older checkpoint, as somebody has kept it.
+        #[arg(long, value_name = "FILE")]
+        older: PathBuf,
     },
     /// Writes the log's entries as they are hashed, a JSON line each, for an auditor to keep.
     Export {
@@ -119,8 +123,12 @@ pub async fn run(config: &Config, arguments: AuditArguments) -> anyhow::Result<E
             println!("{}", key(&stores.log)?.verifier());
             stores.log_service.shutdown().await;
         }
-        AuditCommand::Prove { position } => print!("{}", prove(&dir, position)?),
-        AuditCommand::Grown { since } => print!("{}", grown(&dir, since)?),
+        AuditCommand::Prove { key, position } => {
+            print!("{}", InclusionProof::make(&Directory::new(&dir), &key, position)?);
+        }
+        AuditCommand::Grown { key, older } => {
+            print!("{}", ConsistencyProof::make(&Directory::new(&dir), &key, &kept(&older, &key)?)?);
+        }
         AuditCommand::Export { out } => export(config, out.as_deref()).await?,
         AuditCommand::Verify { key, export, log, json } => {
             let tree = Directory::new(&dir);
@@ -181,31 +189,10 @@ async fn publish(config: &Config, dir: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The published checkpoint, as a text and as it says. Whether it is signed, its reader checks.
-fn published(dir: &Path) -> anyhow::Result<(String, Checkpoint)> {
-    let bytes = Directory::new(dir).read(CHECKPOINT_PATH, MAX_CHECKPOINT_BYTES)?;
-    let bytes = bytes.with_context(|| format!("{} has no checkpoint; `tickiz audit` makes one", dir.display()))?;
-    let text = String::from_utf8(bytes).context("the checkpoint is not UTF-8")?;
-    let body = text.split_once("\n\n").map_or(text.as_str(), |(body, _)| body);
-    let checkpoint = Checkpoint::parse_body(&format!("{body}\n"))?;
-    Ok((text, checkpoint))
-}
-
-fn prove(dir: &Path, position: u64) -> anyhow::Result<InclusionProof> {
-    let (text, checkpoint) = published(dir)?;
-    let size = checkpoint.size();
-    ensure!((1..=size).contains(&position), "--position is 1 to {size}, the last one published");
-    let index = position - 1;
-    let path = TileReader::new(Directory::new(dir), size).inclusion_proof(index)?;
-    Ok(InclusionProof { extra: None, index, path, checkpoint: text })
-}
-
-fn grown(dir: &Path, since: u64) -> anyhow::Result<ConsistencyProof> {
-    let (text, checkpoint) = published(dir)?;
-    let size = checkpoint.size();
-    ensure!(since <= size, "--since is 0 to {size}, what is published");
-    let path = TileReader::new(Directory::new(dir), size).consistency_proof(since)?;
-    Ok(ConsistencyProof { old_size: since, path, checkpoint: text })
+/// An older checkpoint that somebody has kept, believed if it is signed.
+fn kept(path: &Path, key: &VerifierKey) -> anyhow::Result<Checkpoint> {
+    let text = fs::read_to_string(path).with_context(|| format!("{}", path.display()))?;
+    Ok(Checkpoint::open(&text, key.name(), key)?)
 }
 
 async fn export(config: &Config, out: Option<&Path>) -> anyhow::Result<()> {
@@ -290,7 +277,7 @@ fn verify_proof(
             proof.verify(&leaf, key).map(|checkpoint| format!("position {position} of {}", checkpoint.size()))
         }
         (None, Some(older)) => {
-            let older = Checkpoint::open(&read(&older)?, key.name(), key)?;
+            let older = kept(&older, key)?;
             let proof: ConsistencyProof = text.parse()?;
             proof.verify(&older, key).map(|newer| format!("{} entries became {}", older.size(), newer.size()))
         }

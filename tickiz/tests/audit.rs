@@ -71,7 +71,6 @@ async fn an_auditor_checks_without_trusting_us_and_finds_what_was_altered_by_its
     let key = auditor.ok(&["key"]).await.trim().to_owned();
     let older_file = folder.path().join("older");
     std::fs::write(&older_file, &older).expect("kept by the auditor");
-    let older_size = older.lines().nth(1).expect("its size").to_owned();
     for number in 20..300 {
         buy(&tickiz, &show, number).await;
     }
@@ -86,7 +85,7 @@ async fn an_auditor_checks_without_trusting_us_and_finds_what_was_altered_by_its
     // Proofs, checked by the key alone.
     let proof = folder.path().join("proof");
     let proof_name = proof.to_str().expect("a path");
-    std::fs::write(&proof, auditor.ok(&["prove", "--position", "7"]).await).expect("a file");
+    std::fs::write(&proof, auditor.ok(&["prove", "--key", &key, "--position", "7"]).await).expect("a file");
     let path = data_dir.join("log.db");
     let mut log = SqliteConnection::connect(&format!("sqlite:{}", path.display())).await.expect("the log's file");
     let leaves: Vec<String> =
@@ -98,8 +97,8 @@ async fn an_auditor_checks_without_trusting_us_and_finds_what_was_altered_by_its
     auditor.ok(&["verify-proof", "--key", &key, "--proof", proof_name, "--leaf", &leaves[0]]).await;
     let (code, _) = auditor.audit(&["verify-proof", "--key", &key, "--proof", proof_name, "--leaf", &leaves[1]]).await;
     assert_eq!(code, 1, "another domain event is not at that position");
-    std::fs::write(&proof, auditor.ok(&["grown", "--since", &older_size]).await).expect("a file");
     let older_name = older_file.to_str().expect("a path");
+    std::fs::write(&proof, auditor.ok(&["grown", "--key", &key, "--older", older_name]).await).expect("a file");
     auditor.ok(&["verify-proof", "--key", &key, "--proof", proof_name, "--older", older_name]).await;
 
     // An export that somebody altered: one left out, one overwritten, two swapped.

@@ -132,8 +132,11 @@ pub async fn calendar(
     if booking.show.postponed {
         return Err(NoDocument::NotFound);
     }
-    let organizer = Person { name: ORGANIZER.to_owned(), address: "tickets@tickiz.example".to_owned() };
-    let entry = CalendarEntry::publish(&booking, &format!("{id}@tickiz"), organizer);
+    let from = &web.engine.app.mail_from;
+    let organizer = Person { name: ORGANIZER.to_owned(), address: from.clone() };
+    // The same as in the mail, so that a calendar that gets both has one entry.
+    let domain = from.rsplit_once('@').map_or("localhost", |(_, domain)| domain);
+    let entry = CalendarEntry::publish(&booking, &format!("{id}@{domain}"), organizer);
     let ics = entry.to_ics().map_err(Fault::new)?;
     Ok(file("text/calendar; charset=utf-8", ics.into_bytes()))
 }

@@ -80,6 +80,7 @@ impl House {
         let api = Arc::new(QueryApi::new(QueryApiParts {
             templates: Arc::new(tickiz_documents::Templates::built_in().expect("they are tried at build")),
             public_url: "http://localhost".to_owned(),
+            mail_from: "tickets@tickiz.example".to_owned(),
             commands: Arc::new(ByTheBook { stage: stage.clone(), asked: asked.clone() }),
             cache: None,
             reads: reads.clone(),

@@ -270,6 +270,7 @@ pub async fn query_api(
         signer: keys.clone(),
         templates: templates(config)?,
         public_url: public_url.trim_end_matches('/').to_owned(),
+        mail_from: config.mail_from.clone(),
         access,
         production: config.production,
         head_at_start: stores.log.head().await?,
