@@ -49,10 +49,12 @@ pub const INBOX: Schema = Schema {
     sqlite: &[
         include_str!("../../migrations/sqlite/inbox/0001_webhook_inbox.sql"),
         include_str!("../../migrations/sqlite/inbox/0002_consumers.sql"),
+        include_str!("../../migrations/sqlite/inbox/0003_announcements.sql"),
     ],
     mysql: &[
         include_str!("../../migrations/mysql/inbox/0001_webhook_inbox.sql"),
         include_str!("../../migrations/mysql/inbox/0002_consumers.sql"),
+        include_str!("../../migrations/mysql/inbox/0003_announcements.sql"),
     ],
 };
 

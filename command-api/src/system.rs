@@ -262,7 +262,16 @@ impl SystemCommands {
     /// # Errors
     /// `NOT_FOUND`, or a fault of ours.
     pub async fn complete_event(&self, id: EventId, origin: &Origin) -> Result<Standing<Event>, Refusals> {
-        let mut decision = Complete { system: self, id };
+        let mut decision = OnShow { system: self, id, make: |now| EventCommand::Complete { now } };
+        done(self.0.executor.run(id.0, origin, None, &mut decision).await?)
+    }
+
+    /// A show may be near enough to remind of it.
+    ///
+    /// # Errors
+    /// When there is no such show, or the log cannot now.
+    pub async fn remind_of_event(&self, id: EventId, origin: &Origin) -> Result<Standing<Event>, Refusals> {
+        let mut decision = OnShow { system: self, id, make: |now| EventCommand::Remind { now } };
         done(self.0.executor.run(id.0, origin, None, &mut decision).await?)
     }
 
@@ -405,16 +414,17 @@ where
     }
 }
 
-/// The decision of `complete_event`.
-struct Complete<'a> {
+/// What a timer asks of a show.
+struct OnShow<'a> {
     system: &'a SystemCommands,
     id: EventId,
+    make: fn(DateTime<Utc>) -> EventCommand,
 }
 
-impl Decision<Event> for Complete<'_> {
+impl Decision<Event> for OnShow<'_> {
     async fn decide(&mut self, target: &Loaded<Event>, _: Reading) -> Result<Ask<Event>, Refusals> {
         Ok(Ask {
-            command: EventCommand::Complete { now: self.system.now() },
+            command: (self.make)(self.system.now()),
             reads: Vec::new(),
             organizer_id: target.aggregate.0.as_ref().map(|show| show.organizer_id),
             show_id: Some(self.id),
@@ -427,7 +437,7 @@ impl Decision<Event> for Complete<'_> {
     }
 
     fn lost(&mut self, lost: Vec<LostClaim>) -> Result<(), Refusals> {
-        Err(internal(&format!("the end of an Event claims nothing and lost {lost:?}")).into())
+        Err(internal(&format!("a timer's question to an Event claims nothing and lost {lost:?}")).into())
     }
 
     fn result(&self, _: &Event) -> Vec<u8> {

@@ -58,10 +58,21 @@ impl Booking {
     }
 }
 
+impl Venue {
+    /// The venue as documents want it.
+    #[must_use]
+    pub fn of(venue: &event::Venue) -> Self {
+        let address = [venue.address.as_deref().unwrap_or_default(), &venue.city];
+        let address: Vec<&str> = address.into_iter().filter(|part| !part.trim().is_empty()).collect();
+        Self {
+            name: venue.name.clone(),
+            address: (!address.is_empty()).then(|| address.join(", ")),
+            position: venue.latitude.zip(venue.longitude).and_then(|(north, east)| Position::new(north, east)),
+        }
+    }
+}
+
 fn show_of(show: &event::Show, organizer: &str, link: &str) -> Show {
-    let venue = &show.venue;
-    let address = [venue.address.as_deref().unwrap_or_default(), &venue.city];
-    let address: Vec<&str> = address.into_iter().filter(|part| !part.trim().is_empty()).collect();
     Show {
         title: show.title.clone(),
         starts_at: show.starts_at.instant,
@@ -70,11 +81,7 @@ fn show_of(show: &event::Show, organizer: &str, link: &str) -> Show {
         postponed: show.postponed,
         // Checked when the show was made; one whose zone is gone since is told in UTC, and says so.
         time_zone: show.time_zone.parse::<Tz>().unwrap_or(Tz::UTC),
-        venue: Venue {
-            name: venue.name.clone(),
-            address: (!address.is_empty()).then(|| address.join(", ")),
-            position: venue.latitude.zip(venue.longitude).and_then(|(north, east)| Position::new(north, east)),
-        },
+        venue: Venue::of(&show.venue),
         organizer: organizer.to_owned(),
         link: link.to_owned(),
     }

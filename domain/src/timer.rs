@@ -27,11 +27,13 @@ pub enum TimerKind {
     EventCancellation,
     /// A show is over.
     EventEnds,
+    /// A show is near, and who has tickets is to be reminded.
+    EventReminder,
 }
 
 impl TimerKind {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::HoldEnds,
         Self::PaymentStart,
         Self::PaymentCheck,
@@ -39,6 +41,7 @@ impl TimerKind {
         Self::RefundStart,
         Self::EventCancellation,
         Self::EventEnds,
+        Self::EventReminder,
     ];
 
     /// The stored name.
@@ -52,6 +55,7 @@ impl TimerKind {
             Self::RefundStart => "refund-start",
             Self::EventCancellation => "event-cancellation",
             Self::EventEnds => "event-ends",
+            Self::EventReminder => "event-reminder",
         }
     }
 

@@ -90,6 +90,12 @@ impl Bookings for SystemCommands {
             self.complete_event(show, &Origin::system(TIMERS, cause)).await.map_err(|refusals| failed(&refusals))?;
         after.aggregate.0.clone().ok_or(BookingsError::Unknown)
     }
+
+    async fn remind_of_show(&self, show: EventId, cause: Uuid) -> Result<Show, BookingsError> {
+        let after =
+            self.remind_of_event(show, &Origin::system(TIMERS, cause)).await.map_err(|refusals| failed(&refusals))?;
+        after.aggregate.0.clone().ok_or(BookingsError::Unknown)
+    }
 }
 
 #[async_trait::async_trait]

@@ -220,7 +220,9 @@ impl Payments {
             TimerKind::PaymentCheck => self.check(attempt, timer).await,
             TimerKind::PaymentCancel => self.cancel(attempt, timer).await,
             TimerKind::RefundStart => self.refund(booking_id, timer).await,
-            TimerKind::HoldEnds | TimerKind::EventCancellation | TimerKind::EventEnds => return Next::Done,
+            TimerKind::HoldEnds | TimerKind::EventCancellation | TimerKind::EventEnds | TimerKind::EventReminder => {
+                return Next::Done;
+            }
         };
         match done {
             Ok(next) => next,

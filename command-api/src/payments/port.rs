@@ -116,4 +116,10 @@ pub trait Bookings: Send + Sync {
     /// # Errors
     /// [`BookingsError`].
     async fn complete_show(&self, show: EventId, cause: Uuid) -> Result<Show, BookingsError>;
+
+    /// Has a show reminded of if it is near; the show as it stands afterwards.
+    ///
+    /// # Errors
+    /// [`BookingsError`].
+    async fn remind_of_show(&self, show: EventId, cause: Uuid) -> Result<Show, BookingsError>;
 }

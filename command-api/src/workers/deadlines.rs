@@ -1,4 +1,4 @@
-//! Holds that run out, and shows that are over.
+//! Holds that run out, and shows that are near or over.
 //!
 //! A deadline is judged by the store's clock, and the booking judges it by the time that this process takes for it. Where that is
 //! a moment behind, the booking would say "not yet" and the timer would be gone; so a timer only ends when what it is for is
@@ -37,6 +37,17 @@ pub const SHOWS: Lane = Lane {
     poll: Duration::from_secs(1),
 };
 
+/// Reminders have a day; nobody waits for them either.
+pub const REMINDERS: Lane = Lane {
+    name: "reminders",
+    kinds: &[TimerKind::EventReminder],
+    at_once: 8,
+    lease: Duration::from_secs(30),
+    poll: Duration::from_secs(2),
+};
+
+/// When a draft that is near its date is looked at again: it may yet be published and sold.
+const DRAFT_AGAIN: Duration = Duration::from_mins(10);
 /// The longest a step waits for a deadline that the store has seen and this process has not.
 const MAX_AHEAD: Duration = Duration::from_millis(500);
 /// When a step looks again whose deadline was not yet there.
@@ -105,6 +116,32 @@ impl Step for ShowEnds {
             }
             Err(error) => {
                 tracing::warn!(event.id = %id, attempts = timer.attempts, %error, "a show's end is tried again");
+                Next::Again(retry_wait(timer.attempts))
+            }
+        }
+    }
+}
+
+/// A show is near.
+pub struct ShowIsNear(pub Arc<dyn Bookings>);
+
+#[async_trait::async_trait]
+impl Step for ShowIsNear {
+    async fn run(&self, timer: &LeasedTimer) -> Next {
+        let id = EventId(timer.timer.stream.id);
+        wait_until(&*self.0, timer.timer.due_at).await;
+        match self.0.remind_of_show(id, timer.timer_id).await {
+            Ok(show) if self.0.now() >= show.starts_at.instant => Next::Done,
+            Ok(show) if show.status == EventStatus::Draft => Next::Again(DRAFT_AGAIN),
+            // Not yet by this process's clock.
+            Ok(show) if show.awaits_reminder() => again_at(show.reminder_at(), self.0.now()),
+            Ok(_) => Next::Done,
+            Err(BookingsError::Unknown) => {
+                tracing::error!(event.id = %id, "a show's timer is about a show that is not there");
+                Next::Done
+            }
+            Err(error) => {
+                tracing::warn!(event.id = %id, attempts = timer.attempts, %error, "a show's reminder is tried again");
                 Next::Again(retry_wait(timer.attempts))
             }
         }

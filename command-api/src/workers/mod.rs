@@ -23,9 +23,9 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{
     cancellation::{BookingList, CANCELLATIONS, EndBookings},
-    deadlines::{HOLDS, HoldEnds, SHOWS, ShowEnds},
+    deadlines::{HOLDS, HoldEnds, REMINDERS, SHOWS, ShowEnds, ShowIsNear},
     lane::{Lane, Step},
-    mails::MailWorker,
+    mails::{Announcer, MailWorker},
 };
 use crate::{
     gateways::sandbox::provider::Provider,
@@ -80,7 +80,7 @@ pub struct WorkerOptions {
     /// The webhooks that wait, with who works on them.
     pub webhooks: (WebhookWorker, Waiting),
     /// Who writes mails; `None` where another process does.
-    pub mails: Option<MailWorker>,
+    pub mails: Option<(MailWorker, Announcer)>,
     /// The sandbox gateway's own errands, where it is on.
     pub sandbox: Option<Provider>,
     /// What requests have begun and go on after them.
@@ -114,7 +114,9 @@ impl Workers {
         let (worker, waiting) = options.webhooks;
         workers.running.spawn(worker.run(waiting, workers.stop.clone()));
         if let Some(mails) = options.mails {
+            let (mails, announcer) = mails;
             workers.running.spawn(mails.run(workers.stop.clone()));
+            workers.running.spawn(announcer.run(workers.stop.clone()));
         }
         if let Some(provider) = options.sandbox {
             let stop = workers.stop_sandbox.clone();
@@ -126,9 +128,10 @@ impl Workers {
     fn fire_timers(&self, log: &EventLog, bookings: Arc<dyn Bookings>, payments: Payments, list: Arc<dyn BookingList>) {
         let payments: Arc<dyn Step> = Arc::new(payments);
         let end_bookings = EndBookings { bookings: bookings.clone(), list, log: log.clone() };
-        let lanes: [(Lane, Arc<dyn Step>); 6] = [
+        let lanes: [(Lane, Arc<dyn Step>); 7] = [
             (HOLDS, Arc::new(HoldEnds(bookings.clone()))),
-            (SHOWS, Arc::new(ShowEnds(bookings))),
+            (SHOWS, Arc::new(ShowEnds(bookings.clone()))),
+            (REMINDERS, Arc::new(ShowIsNear(bookings))),
             (CANCELLATIONS, Arc::new(end_bookings)),
             (PAYMENTS, payments.clone()),
             (REFUNDS, payments.clone()),

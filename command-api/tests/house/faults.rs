@@ -190,4 +190,8 @@ impl Bookings for FaultyBookings {
     async fn complete_show(&self, show: EventId, cause: Uuid) -> Result<Show, BookingsError> {
         self.inner.complete_show(show, cause).await
     }
+
+    async fn remind_of_show(&self, show: EventId, cause: Uuid) -> Result<Show, BookingsError> {
+        self.inner.remind_of_show(show, cause).await
+    }
 }

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "every test file uses another part of it")]
 
 pub mod faults;
+pub mod post;
 
 use std::{
     net::SocketAddr,
@@ -307,6 +308,15 @@ impl House {
     /// How many domain events of that type the log has.
     pub async fn count(&self, event_type: &str) -> usize {
         self.world.types().await.iter().filter(|of| *of == event_type).count()
+    }
+
+    /// Where the only domain event of that type stands in the log.
+    pub async fn position_of(&self, event_type: &str) -> i64 {
+        let log = self.world.log.read(0, usize::MAX).await.expect("the log");
+        let mut found = log.iter().filter(|recorded| recorded.event_type == event_type);
+        let position = found.next().unwrap_or_else(|| panic!("no {event_type}")).position;
+        assert!(found.next().is_none(), "one {event_type}");
+        position
     }
 
     /// A signed webhook as the sandbox gateway would send it now.

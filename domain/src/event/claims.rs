@@ -3,7 +3,7 @@
 use chrono::{DateTime, Duration, Utc};
 use uuid::Uuid;
 
-use super::event::{DEFAULT_DURATION_HOURS, EventDomainEvent, Quota, VenueTime};
+use super::event::{DEFAULT_DURATION_HOURS, EventDomainEvent, Quota, REMINDER_HOURS, VenueTime};
 use crate::{
     claim::{ClaimChange, Holder, Resource},
     ids::{EventId, SeatId},
@@ -44,28 +44,33 @@ pub fn claims_of(event: &EventDomainEvent, stream: Uuid) -> Vec<ClaimChange> {
         EventDomainEvent::EventPublished(_)
         | EventDomainEvent::EventPostponed(_)
         | EventDomainEvent::EventCancelled(_)
-        | EventDomainEvent::EventCompleted(_) => Vec::new(),
+        | EventDomainEvent::EventCompleted(_)
+        | EventDomainEvent::EventRemindersDue(_) => Vec::new(),
     }
 }
 
-/// A show with a date ends; a cancelled one has bookings to end. A date that moved sets a new timer, and the old one finds
-/// nothing to do.
+/// A show with a date has reminders and ends; a cancelled one has bookings to end. A date that moved sets new timers, and the old
+/// ones find nothing to do.
 pub fn timers_of(event: &EventDomainEvent, stream: Uuid, recorded_at: DateTime<Utc>) -> Vec<Timer> {
     let timer =
         |kind, due_at| Timer { kind, stream: StreamId::new(StreamType::Event, stream), subject: stream, due_at };
-    let ends = |starts: Option<VenueTime>, ends: Option<VenueTime>| -> Vec<Timer> {
+    let dated = |starts: Option<VenueTime>, ends: Option<VenueTime>| -> Vec<Timer> {
         let over = ends
             .map(|end| end.instant)
             .or_else(|| starts.map(|start| start.instant + Duration::hours(DEFAULT_DURATION_HOURS)));
-        over.map(|at| timer(TimerKind::EventEnds, at)).into_iter().collect()
+        let near = starts.map(|start| start.instant - Duration::hours(REMINDER_HOURS));
+        let ends = over.map(|at| timer(TimerKind::EventEnds, at));
+        let reminder = near.map(|at| timer(TimerKind::EventReminder, at));
+        ends.into_iter().chain(reminder).collect()
     };
     match event {
-        EventDomainEvent::EventCreated(created) => ends(Some(created.starts_at), created.ends_at),
-        EventDomainEvent::EventChanged(changed) => ends(changed.starts_at, changed.ends_at),
-        EventDomainEvent::EventPostponed(postponed) => ends(postponed.starts_at, postponed.ends_at),
+        EventDomainEvent::EventCreated(created) => dated(Some(created.starts_at), created.ends_at),
+        EventDomainEvent::EventChanged(changed) => dated(changed.starts_at, changed.ends_at),
+        EventDomainEvent::EventPostponed(postponed) => dated(postponed.starts_at, postponed.ends_at),
         EventDomainEvent::EventCancelled(_) => vec![timer(TimerKind::EventCancellation, recorded_at)],
         EventDomainEvent::EventPublished(_)
         | EventDomainEvent::EventCompleted(_)
+        | EventDomainEvent::EventRemindersDue(_)
         | EventDomainEvent::SeatsBlocked(_)
         | EventDomainEvent::SeatsUnblocked(_) => Vec::new(),
     }

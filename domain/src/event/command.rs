@@ -45,6 +45,15 @@
 //! | cancelled | *Cancelled* | *Cancelled* | *Cancelled* | *Cancelled* | *Cancelled* |
 //! | completed | *Completed* | *Completed* | *Completed* | *Completed* | *Completed* |
 //!
+//! | state | `Remind`, near | `Remind`, early | `Remind`, begun | `Remind`, done |
+//! |---|---|---|---|---|
+//! | none | *NotFound* | *NotFound* | *NotFound* | *NotFound* |
+//! | draft | – | – | – | – |
+//! | published | EventRemindersDue | – | – | – |
+//! | postponed | – | – | – | – |
+//! | cancelled | – | – | – | – |
+//! | completed | – | – | – | – |
+//!
 //! What else can be wrong with the input of `Create` and `Change` does not depend on the state; it is checked by
 //! `validate`, and [`EventError`](super::EventError) lists it. What is taken or sold out is not known here: that is decided
 //! by claims, in the append.
@@ -93,6 +102,11 @@ pub enum EventCommand {
     },
     /// The timer's question whether it is over.
     Complete {
+        /// The store's clock.
+        now: DateTime<Utc>,
+    },
+    /// The timer's question whether it is near enough to remind of it.
+    Remind {
         /// The store's clock.
         now: DateTime<Utc>,
     },

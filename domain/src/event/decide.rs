@@ -9,8 +9,8 @@ use super::{
     command::{ChangeEvent, EventCommand},
     error::EventError,
     event::{
-        EventCancelled, EventChanged, EventCompleted, EventDomainEvent, EventPostponed, EventPublished, SeatsBlocked,
-        SeatsUnblocked, VenueTime,
+        EventCancelled, EventChanged, EventCompleted, EventDomainEvent, EventPostponed, EventPublished,
+        EventRemindersDue, SeatsBlocked, SeatsUnblocked, VenueTime,
     },
     state::{Event, EventStatus, Show},
     validate,
@@ -62,6 +62,7 @@ impl Event {
                 Ok(vec![EventCancelled { reason }.into()])
             }
             EventCommand::Complete { now } => Ok(complete(show, now)),
+            EventCommand::Remind { now } => Ok(remind(show, now)),
             EventCommand::BlockSeats { seat_ids, unknown } => {
                 let seat_ids = seats_to_move(show, seat_ids, unknown, |blocked| !blocked)?;
                 Ok(pieces(seat_ids).map(|seat_ids| SeatsBlocked { seat_ids }.into()).collect())
@@ -144,6 +145,13 @@ fn postpone(show: &Show, postponed: EventPostponed, now: DateTime<Utc>) -> Decis
 /// A timer asks; of one that comes early, late, or for a date that does not count any more, nothing is left to do.
 fn complete(show: &Show, now: DateTime<Utc>) -> Vec<EventDomainEvent> {
     if show.status == EventStatus::Published && show.is_over(now) { vec![EventCompleted {}.into()] } else { Vec::new() }
+}
+
+/// Once for each beginning, and only while there is something to be in time for.
+fn remind(show: &Show, now: DateTime<Utc>) -> Vec<EventDomainEvent> {
+    let starts_at = show.starts_at;
+    let is_due = show.awaits_reminder() && now >= show.reminder_at() && now < starts_at.instant;
+    if is_due { vec![EventRemindersDue { starts_at }.into()] } else { Vec::new() }
 }
 
 /// The seats that a block or its end is really about: each once, in the order given, without those that are so already.

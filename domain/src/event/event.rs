@@ -28,6 +28,8 @@ domain_events! {
     EventCancelled = 1,
     /// It is over.
     EventCompleted = 1,
+    /// It is near: who has tickets is to be reminded.
+    EventRemindersDue = 1,
     /// Seats were taken out of sale.
     SeatsBlocked = 1,
     /// Blocked seats were put back.
@@ -253,6 +255,14 @@ pub struct EventCancelled {
 #[serde(rename_all = "camelCase")]
 pub struct EventCompleted {}
 
+/// It is near: who has tickets is to be reminded.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EventRemindersDue {
+    /// The beginning that it is near to; a show that is moved afterwards has reminders once more.
+    pub starts_at: VenueTime,
+}
+
 /// Seats were taken out of sale.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -271,6 +281,9 @@ pub struct SeatsUnblocked {
 
 /// How long after its beginning an Event without an end counts as over, in hours.
 pub const DEFAULT_DURATION_HOURS: i64 = 6;
+
+/// How long before its beginning those who have tickets are reminded, in hours: a day, so that nobody has gone away yet.
+pub const REMINDER_HOURS: i64 = 24;
 
 impl EventCreated {
     /// The Event that this domain event began, given its stream.

@@ -7,8 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::event::{
-    DEFAULT_DURATION_HOURS, EventCategory, EventChanged, EventDomainEvent, PlanSummary, Quota, TicketType, Venue,
-    VenueTime,
+    DEFAULT_DURATION_HOURS, EventCategory, EventChanged, EventDomainEvent, PlanSummary, Quota, REMINDER_HOURS,
+    TicketType, Venue, VenueTime,
 };
 use crate::{
     ids::{OrganizerId, QuotaId, SeatId, TicketTypeId},
@@ -84,6 +84,9 @@ pub struct Show {
     pub max_per_person: Option<i32>,
     /// The seats that are out of sale.
     pub blocked: BTreeSet<SeatId>,
+    /// The beginning that was reminded of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reminded_of: Option<DateTime<Utc>>,
 }
 
 impl Show {
@@ -129,6 +132,18 @@ impl Show {
     #[must_use]
     pub fn over_at(&self) -> DateTime<Utc> {
         self.ends_at.map_or_else(|| self.starts_at.instant + Duration::hours(DEFAULT_DURATION_HOURS), |end| end.instant)
+    }
+
+    /// When those who have tickets are reminded.
+    #[must_use]
+    pub fn reminder_at(&self) -> DateTime<Utc> {
+        self.starts_at.instant - Duration::hours(REMINDER_HOURS)
+    }
+
+    /// Whether it has a beginning that was not reminded of yet.
+    #[must_use]
+    pub fn awaits_reminder(&self) -> bool {
+        self.status == EventStatus::Published && !self.postponed && self.reminded_of != Some(self.starts_at.instant)
     }
 
     fn change(&mut self, change: EventChanged) {
@@ -191,6 +206,7 @@ impl Event {
                 sales_end: created.sales_end,
                 max_per_person: created.max_per_person,
                 blocked: BTreeSet::new(),
+                reminded_of: None,
             });
             return;
         }
@@ -211,6 +227,7 @@ impl Event {
                 show.reason = Some(cancelled.reason);
             }
             EventDomainEvent::EventCompleted(_) => show.status = EventStatus::Completed,
+            EventDomainEvent::EventRemindersDue(due) => show.reminded_of = Some(due.starts_at.instant),
             EventDomainEvent::SeatsBlocked(blocked) => show.blocked.extend(blocked.seat_ids),
             EventDomainEvent::SeatsUnblocked(unblocked) => {
                 for seat in &unblocked.seat_ids {

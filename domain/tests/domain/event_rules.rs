@@ -240,7 +240,8 @@ fn the_timer_of_a_date_that_counts_no_more_ends_nothing() {
     let recorded = handle(&mut event, moved).unwrap();
     assert_eq!(handle(&mut event, EventCommand::Complete { now: old_end }), Ok(vec![]));
     let timers = recorded[0].timers(Uuid::from_u128(SHOW), now());
-    assert_eq!(timers.iter().map(|timer| timer.kind).collect::<Vec<_>>(), [TimerKind::EventEnds]);
+    let kinds: Vec<_> = timers.iter().map(|timer| timer.kind).collect();
+    assert_eq!(kinds, [TimerKind::EventEnds, TimerKind::EventReminder]);
     assert_eq!(handle(&mut event, EventCommand::Complete { now: timers[0].due_at }).map(|events| events.len()), Ok(1));
 }
 
@@ -312,4 +313,19 @@ fn publication_says_nothing_but_that_it_happened() {
     let mut event = Event::default();
     handle(&mut event, EventCommand::Create(Box::new(event_created()))).unwrap();
     assert_eq!(handle(&mut event, EventCommand::Publish { now: now() }), Ok(vec![EventPublished {}.into()]));
+}
+
+#[test]
+fn a_show_is_reminded_of_once_for_each_beginning_and_not_while_it_has_none() {
+    let mut event = published(event_created());
+    let remind = |event: &mut Event, at| handle(event, EventCommand::Remind { now: at }).unwrap().len();
+    let near = show(&event).reminder_at();
+    let moved = |starts_at| EventCommand::Postpone { starts_at, ends_at: None, reason: "storm".to_owned(), now: now() };
+    assert_eq!((remind(&mut event, near), remind(&mut event, near)), (1, 0));
+    handle(&mut event, moved(None)).unwrap();
+    assert_eq!(remind(&mut event, near), 0, "its date is open");
+    let later = starts() + Duration::days(7);
+    handle(&mut event, moved(Some(venue_time(later)))).unwrap();
+    assert_eq!(remind(&mut event, near), 0, "the old beginning counts no more");
+    assert_eq!(remind(&mut event, later - Duration::hours(24)), 1);
 }

@@ -47,7 +47,7 @@ fn change_start(starts_at: DateTime<Utc>) -> EventCommand {
 /// The command of a column, for the show as it is.
 type Column = (&'static str, fn(&Show) -> EventCommand);
 
-const COLUMNS: [Column; 21] = [
+const COLUMNS: [Column; 25] = [
     ("Create", |_| EventCommand::Create(Box::new(event_created()))),
     ("Publish", |_| EventCommand::Publish { now: now() }),
     ("Publish, start is past", |show| EventCommand::Publish { now: show.starts_at.instant }),
@@ -83,6 +83,10 @@ const COLUMNS: [Column; 21] = [
     }),
     ("UnblockSeats", |_| EventCommand::UnblockSeats { seat_ids: vec![seat("A-1"), seat("A-2")], unknown: vec![] }),
     ("UnblockSeats, none blocked", |_| EventCommand::UnblockSeats { seat_ids: vec![seat("A-1")], unknown: vec![] }),
+    ("Remind, near", |show| EventCommand::Remind { now: show.reminder_at() }),
+    ("Remind, early", |show| EventCommand::Remind { now: show.reminder_at() - Duration::seconds(1) }),
+    ("Remind, begun", |show| EventCommand::Remind { now: show.starts_at.instant }),
+    ("Remind, done", |show| EventCommand::Remind { now: show.reminder_at() }),
 ];
 
 fn in_state(state: &str) -> Event {
@@ -100,6 +104,11 @@ fn every_cell_of_the_events_table_is_what_it_says() {
     let names = COLUMNS.map(|(name, _)| name);
     for cell in cells(include_str!("../../src/event/command.rs"), &STATES, &names) {
         let mut event = in_state(&cell.state);
+        if cell.command == "Remind, done"
+            && let Some(show) = event.0.clone()
+        {
+            handle(&mut event, EventCommand::Remind { now: show.reminder_at() }).expect("the first");
+        }
         let (_, column) = COLUMNS.iter().find(|(name, _)| *name == cell.command).unwrap();
         // A command to a stream without a history is the one that a draft would get.
         let show = event.0.clone().or_else(|| in_state("draft").0).unwrap();

@@ -12,7 +12,8 @@ use tickiz_domain::{
     },
     event::{
         CategorySeats, EventCancelled, EventCategory, EventChanged, EventCompleted, EventCreated, EventDomainEvent,
-        EventPostponed, EventPublished, PlanSummary, Quota, SeatsBlocked, SeatsUnblocked, TicketType, Venue,
+        EventPostponed, EventPublished, EventRemindersDue, PlanSummary, Quota, SeatsBlocked, SeatsUnblocked,
+        TicketType, Venue,
     },
     ids::{PersonMark, SeatId},
     money::Currency,
@@ -212,6 +213,7 @@ pub fn of_events() -> Vec<EventDomainEvent> {
         postponed.into(),
         EventCancelled { reason: "Bão số 6".to_owned() }.into(),
         EventCompleted {}.into(),
+        EventRemindersDue { starts_at: venue_time(starts()) }.into(),
         SeatsBlocked { seat_ids: vec![seat("A-2"), seat("A-3")] }.into(),
         SeatsUnblocked { seat_ids: vec![seat("A-3")] }.into(),
     ]

@@ -20,7 +20,7 @@ use tickiz_command_api::{
         cancellation::BookingList,
         checkpoint::Checkpoint,
         mails::{
-            self, MailWorker,
+            self, Announcer, MailWorker, Post, Rounds,
             message::Mailbox,
             sink::{Folder, Smtp},
             writing::Writer,
@@ -170,32 +170,12 @@ pub async fn write_side(
     if let Some(provider) = &provider {
         routes = routes.merge(provider.routes());
     }
-    // The embedded form is always the same writer, so that after a crash it goes on without waiting for its own lease.
-    let mail_writer = if config.mysql_url.is_some() { Uuid::new_v4() } else { Uuid::nil() };
     let in_background = share != Share::Door;
-    let folder = config.data_dir.join("mails");
-    let mails = if in_background {
-        Some(MailWorker {
-            log: stores.log.clone(),
-            bookings: bookings.clone(),
-            checkpoint: Checkpoint::new(stores.inbox.clone(), clock, mails::CONSUMER, mail_writer, mails::LEASE),
-            sink: match &config.smtp_url {
-                Some(url) => Arc::new(Smtp::at(url)?),
-                None => Arc::new(Folder::open(&folder).await.context("the folder of mails")?),
-            },
-            undeliverable: Folder::open(&folder.join("undeliverable")).await.context("the folder of mails")?,
-            keys: keys.clone(),
-            writer: Writer {
-                templates: templates(config)?,
-                from: Mailbox { name: MAILS_FROM.to_owned(), address: config.mail_from.clone() },
-            },
-            tokens: system.keys().clone(),
-            public_url: reach.public_url.trim_end_matches('/').to_owned(),
-        })
-    } else {
-        None
-    };
     let list = in_background.then(|| Arc::new(ReadModelList(stores.reads.clone())) as Arc<dyn BookingList>);
+    let mails = match &list {
+        Some(list) => Some(post_office(config, stores, reach, &system, keys, list.clone()).await?),
+        None => None,
+    };
     let workers = Workers::start(WorkerOptions {
         log: stores.log.clone(),
         bookings,
@@ -208,6 +188,45 @@ pub async fn write_side(
     });
     let commands = CommandService::new(system, Some(Arc::new(payments)), &options);
     Ok(WriteSide { commands, routes, workers })
+}
+
+/// Who writes mails: to one buyer of his booking, and to everybody of a show.
+async fn post_office(
+    config: &Config,
+    stores: &Stores,
+    reach: &Reach<'_>,
+    system: &SystemCommands,
+    keys: &Arc<KeyRing>,
+    list: Arc<dyn BookingList>,
+) -> anyhow::Result<(MailWorker, Announcer)> {
+    // The embedded form is always the same writer, so that after a crash it goes on without waiting for its own lease.
+    let holder = if config.mysql_url.is_some() { Uuid::new_v4() } else { Uuid::nil() };
+    let checkpoint = |name| Checkpoint::new(stores.inbox.clone(), Arc::new(SystemClock), name, holder, mails::LEASE);
+    let folder = config.data_dir.join("mails");
+    let post = Arc::new(Post {
+        bookings: Arc::new(system.clone()),
+        sink: match &config.smtp_url {
+            Some(url) => Arc::new(Smtp::at(url)?),
+            None => Arc::new(Folder::open(&folder).await.context("the folder of mails")?),
+        },
+        undeliverable: Folder::open(&folder.join("undeliverable")).await.context("the folder of mails")?,
+        keys: keys.clone(),
+        writer: Writer {
+            templates: templates(config)?,
+            from: Mailbox { name: MAILS_FROM.to_owned(), address: config.mail_from.clone() },
+        },
+        tokens: system.keys().clone(),
+        public_url: reach.public_url.trim_end_matches('/').to_owned(),
+    });
+    let mails = MailWorker { log: stores.log.clone(), checkpoint: checkpoint(mails::CONSUMER), post: post.clone() };
+    let announcer = Announcer {
+        log: stores.log.clone(),
+        checkpoint: checkpoint(mails::ANNOUNCEMENTS),
+        post,
+        list,
+        rounds: Rounds::new(stores.inbox.clone()),
+    };
+    Ok((mails, announcer))
 }
 
 /// The texts of mails and pages: built in, with those replaced that the operator has.
