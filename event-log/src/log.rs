@@ -43,7 +43,7 @@ pub struct LogOptions {
     pub master_key: Option<[u8; 32]>,
     /// Whether the schema is brought to this version; else an older one is refused.
     pub migrate: bool,
-    /// The machine's clock, or a simulation's.
+    /// The machine's clock, or a simulation's. A server has its own; a file has none, and takes this one for it.
     pub clock: Arc<dyn Clock>,
 }
 
@@ -150,7 +150,7 @@ impl EventLog {
             Some(key) => key,
             None => master_key::of_file(&path.with_file_name("master.key"))?,
         };
-        let store = SqliteStore::open(path).await?;
+        let store = SqliteStore::open_at(path, options.clock.clone()).await?;
         if options.migrate {
             migrate::sqlite(&store).await?;
         }

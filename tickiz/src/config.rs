@@ -115,6 +115,13 @@ pub const SETTINGS: &[Setting] = &[
         false,
     ),
     setting(
+        "TICKIZ_DEMO_BOOKINGS",
+        "how many bookings of the weeks before the demo makes at its first start, in the embedded form",
+        "a number from 0 (none) to 100000",
+        "2400",
+        false,
+    ),
+    setting(
         "TICKIZ_SMTP_URL",
         "the mail server that mails are sent by; credentials go over TLS only, or to loopback",
         "smtp://[user:password@]host[:port], which goes on by STARTTLS unless on loopback, or smtps:// for TLS from the beginning",
@@ -221,6 +228,8 @@ pub struct Config {
     pub auditor_token: Option<String>,
     /// Whether the gateway `SANDBOX` is on; `None`: as the demo wants it.
     pub sandbox_payments: Option<bool>,
+    /// How many bookings the demo makes at its first start.
+    pub demo_bookings: u32,
     /// The master key.
     pub master_key: Option<[u8; 32]>,
     /// Whether the public reaches this.
@@ -359,6 +368,15 @@ fn shown(setting: &Setting, value: &str) -> String {
     if setting.secret { format!("*** ({} characters)", value.chars().count()) } else { value.to_owned() }
 }
 
+/// Bookings of the demo's first weeks: some thousands, in seconds.
+const DEMO_BOOKINGS: u32 = 2_400;
+/// The most of them; more is what benchmarks are for.
+const MAX_DEMO_BOOKINGS: u32 = 100_000;
+
+fn parse_demo_bookings(text: &str) -> Option<u32> {
+    text.parse().ok().filter(|bookings| *bookings <= MAX_DEMO_BOOKINGS)
+}
+
 fn parse_bool(text: &str) -> Option<bool> {
     match text {
         "true" => Some(true),
@@ -475,6 +493,7 @@ impl Config {
             organizer_token: raw.parse("TICKIZ_ORGANIZER_TOKEN", parse_token)?,
             auditor_token: raw.parse("TICKIZ_AUDITOR_TOKEN", parse_token)?,
             sandbox_payments: raw.parse("TICKIZ_SANDBOX_PAYMENTS", parse_bool)?,
+            demo_bookings: raw.parse("TICKIZ_DEMO_BOOKINGS", parse_demo_bookings)?.unwrap_or(DEMO_BOOKINGS),
             master_key: raw.parse("TICKIZ_MASTER_KEY", parse_key)?,
             production: raw.parse("TICKIZ_PRODUCTION", parse_bool)?.unwrap_or(false),
             log_filter: raw

@@ -1,12 +1,15 @@
 //! Opens what is stored, as it is configured: files in the data folder, or one MySQL or MariaDB database.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use anyhow::Context;
 use sqlx::{Connection, MySql, MySqlConnection, migrate::MigrateDatabase};
 use tickiz_command_api::stores::{Database, INBOX, SANDBOX, Schema, StoreAt};
 use tickiz_domain::text::normalize_email;
-use tickiz_event_log::{EventLog, LogOptions, LogService};
+use tickiz_event_log::{
+    EventLog, LogOptions, LogService,
+    runtime::{Clock, SystemClock},
+};
 use tickiz_read_models::{MySqlOptions, ReadStore};
 
 use crate::{config::Config, near::Near};
@@ -37,8 +40,13 @@ fn file(config: &Config, name: &str) -> PathBuf {
     config.data_dir.join(name)
 }
 
-async fn open_log(config: &Config, migrate: bool) -> anyhow::Result<(EventLog, LogService)> {
-    let options = LogOptions { master_key: config.master_key, migrate, ..LogOptions::default() };
+/// Whether the embedded form has a log already.
+pub fn has_log(config: &Config) -> bool {
+    file(config, LOG_FILE).exists()
+}
+
+async fn open_log(config: &Config, migrate: bool, clock: Arc<dyn Clock>) -> anyhow::Result<(EventLog, LogService)> {
+    let options = LogOptions { master_key: config.master_key, migrate, clock };
     let opened = match &config.mysql_url {
         Some(url) => EventLog::open_mysql(url, options).await,
         None => {
@@ -94,6 +102,14 @@ async fn migration_lock(url: &str) -> anyhow::Result<MySqlConnection> {
 /// # Errors
 /// Which store, and why not.
 pub async fn open(config: &Config) -> anyhow::Result<Stores> {
+    open_with(config, Arc::new(SystemClock)).await
+}
+
+/// The same, by another clock than the machine's.
+///
+/// # Errors
+/// Which store, and why not.
+pub async fn open_with(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Stores> {
     if config.mysql_url.is_none() {
         std::fs::create_dir_all(&config.data_dir)
             .with_context(|| format!("the data folder {} cannot be made", config.data_dir.display()))?;
@@ -102,7 +118,7 @@ pub async fn open(config: &Config) -> anyhow::Result<Stores> {
         Some(url) => Some(migration_lock(url).await?),
         None => None,
     };
-    let (log, log_service) = open_log(config, true).await?;
+    let (log, log_service) = open_log(config, true, clock).await?;
     let reads = open_reads(config).await?;
     reads.migrate().await.context("the read models")?;
     let inbox = open_small(config, INBOX_FILE, &INBOX, true).await?;
@@ -119,7 +135,7 @@ pub async fn open(config: &Config) -> anyhow::Result<Stores> {
 /// # Errors
 /// Which store, and why not: missing, or of another version.
 pub async fn open_to_read(config: &Config) -> anyhow::Result<Stores> {
-    let (log, log_service) = open_log(config, false).await?;
+    let (log, log_service) = open_log(config, false, Arc::new(SystemClock)).await?;
     let reads = open_reads(config).await?;
     reads.check_schema().await.context("the read models")?;
     let inbox = open_small(config, INBOX_FILE, &INBOX, false).await?;
@@ -133,7 +149,7 @@ pub async fn open_to_read(config: &Config) -> anyhow::Result<Stores> {
 /// # Errors
 /// When it is missing or cannot be opened.
 pub async fn open_log_to_read(config: &Config) -> anyhow::Result<EventLog> {
-    let (log, service) = open_log(config, false).await?;
+    let (log, service) = open_log(config, false, Arc::new(SystemClock)).await?;
     // Nothing is appended, so its tasks may end with the process.
     std::mem::forget(service);
     Ok(log)
@@ -165,7 +181,7 @@ pub async fn migrate(config: &Config) -> anyhow::Result<()> {
 /// When the address is none, nobody is known by it, or the log fails.
 pub async fn erase_person(config: &Config, email: &str) -> anyhow::Result<()> {
     let email = normalize_email(email).context("--email is not a mail address")?;
-    let (log, service) = open_log(config, false).await?;
+    let (log, service) = open_log(config, false, Arc::new(SystemClock)).await?;
     let person = log.sealer().person_for(email.expose()).await?;
     let person = person.context("nobody is known by this address, or he was erased already")?;
     log.erase(person).await?;

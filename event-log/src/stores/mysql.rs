@@ -46,8 +46,6 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 
 // FROM_UNIXTIME ends in 2106 on some servers; adding to an epoch has no such end.
 const TIME_IN: (&str, &str) = ("TIMESTAMPADD(MICROSECOND, ", ", '1970-01-01 00:00:00.000000')");
-const NOW: &str = "UTC_TIMESTAMP(6)";
-const NOW_PLUS: (&str, &str) = ("TIMESTAMPADD(MICROSECOND, ", ", UTC_TIMESTAMP(6))");
 const SELECT_HEAD: &str = "SELECT position, TIMESTAMPDIFF(MICROSECOND, '1970-01-01', recorded_at), \
      TIMESTAMPDIFF(MICROSECOND, '1970-01-01', SYSDATE(6)) FROM log_head WHERE shard = ?";
 // SYSDATE is the clock when the row is read, that is after the wait for its lock; NOW would be the statement's beginning.
@@ -125,8 +123,19 @@ impl MySqlStore {
         &self.pool
     }
 
-    fn now(micros: i64) -> DateTime<Utc> {
+    #[expect(clippy::unused_self, reason = "the shape that the stores share; here the server has the clock")]
+    fn now(&self, micros: i64) -> DateTime<Utc> {
         from_micros(micros)
+    }
+
+    #[expect(clippy::unused_self, reason = "the shape that the stores share; here the server has the clock")]
+    fn push_now(&self, query: &mut QueryBuilder<MySql>) {
+        query.push("UTC_TIMESTAMP(6)");
+    }
+
+    #[expect(clippy::unused_self, reason = "the shape that the stores share; here the server has the clock")]
+    fn push_now_plus(&self, query: &mut QueryBuilder<MySql>, micros: i64) {
+        query.push("TIMESTAMPADD(MICROSECOND, ").push_bind(micros).push(", UTC_TIMESTAMP(6))");
     }
 
     async fn connect(&self) -> Result<MySqlConnection, StoreError> {
@@ -137,7 +146,7 @@ impl MySqlStore {
         Ok(connection)
     }
 
-    async fn lock_head(connection: &mut MySqlConnection) -> Result<Head, StoreError> {
+    async fn lock_head(&self, connection: &mut MySqlConnection) -> Result<Head, StoreError> {
         let (position, recorded, now): (i64, i64, i64) =
             sqlx::query_as(LOCK_HEAD).bind(SHARD).fetch_one(connection).await?;
         Ok(Head { position, recorded_at: from_micros(recorded), now: from_micros(now) })

@@ -31,9 +31,11 @@ macro_rules! sql_store {
                     return Ok(Vec::new());
                 }
                 let mut query = QueryBuilder::<$database>::new("UPDATE timers SET attempts = attempts + 1, lease_token = ");
-                query.push_bind(token).push(", lease_until = ").push(NOW_PLUS.0);
-                query.push_bind(lease_ms.saturating_mul(1000)).push(NOW_PLUS.1);
-                query.push(" WHERE (lease_until IS NULL OR lease_until <= ").push(NOW).push(") AND timer_id IN (");
+                query.push_bind(token).push(", lease_until = ");
+                self.push_now_plus(&mut query, lease_ms.saturating_mul(1000));
+                query.push(" WHERE (lease_until IS NULL OR lease_until <= ");
+                self.push_now(&mut query);
+                query.push(") AND timer_id IN (");
                 let mut list = query.separated(", ");
                 for id in padded(timers) {
                     list.push_bind(id);
@@ -111,7 +113,7 @@ macro_rules! sql_store {
                     None => self.connect().await?,
                 };
                 // Until the transaction is built the connection is ours alone: an error or a cancelled wait drops it.
-                let head = Self::lock_head(&mut opened).await?;
+                let head = self.lock_head(&mut opened).await?;
                 *connection = Some(opened);
                 Ok(Box::new($transaction { connection, head, moved_to: None, ended: false }))
             }
@@ -126,7 +128,7 @@ macro_rules! sql_store {
 
             async fn head(&self) -> Result<Head, StoreError> {
                 let (position, recorded, now): (i64, i64, i64) = sqlx::query_as(SELECT_HEAD).bind(SHARD).fetch_one(&self.pool).await?;
-                Ok(Head { position, recorded_at: from_micros(recorded), now: Self::now(now) })
+                Ok(Head { position, recorded_at: from_micros(recorded), now: self.now(now) })
             }
 
             async fn read(&self, after: Position, limit: usize) -> Result<Vec<Recorded>, StoreError> {
@@ -250,7 +252,10 @@ macro_rules! sql_store {
                 for kind in kinds {
                     list.push_bind(kind.as_str());
                 }
-                query.push(") AND due_at <= ").push(NOW).push(" AND (lease_until IS NULL OR lease_until <= ").push(NOW);
+                query.push(") AND due_at <= ");
+                self.push_now(&mut query);
+                query.push(" AND (lease_until IS NULL OR lease_until <= ");
+                self.push_now(&mut query);
                 query.push(") ORDER BY due_at LIMIT ").push_bind(i64::try_from(limit).unwrap_or(i64::MAX));
                 let due: Vec<Uuid> = query.build_query_scalar().fetch_all(&self.pool).await?;
                 self.lease(&due, token, lease_ms).await
@@ -260,7 +265,8 @@ macro_rules! sql_store {
                 // One, though the subject may have several: the others stay free for whoever they are due for.
                 let mut query = QueryBuilder::<$database>::new("SELECT timer_id FROM timers WHERE subject = ");
                 query.push_bind(subject).push(" AND kind = ").push_bind(kind.as_str());
-                query.push(" AND (lease_until IS NULL OR lease_until <= ").push(NOW);
+                query.push(" AND (lease_until IS NULL OR lease_until <= ");
+                self.push_now(&mut query);
                 query.push(") ORDER BY due_at, timer_id LIMIT 1");
                 let free: Vec<Uuid> = query.build_query_scalar().fetch_all(&self.pool).await?;
                 Ok(self.lease(&free, token, lease_ms).await?.pop())

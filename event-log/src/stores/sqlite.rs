@@ -25,7 +25,7 @@ use super::{
 use crate::{
     leaf::metadata_json,
     record::{LeafHash, Position, Receipt, Recorded, SHARD, Sequence, StoreError},
-    runtime::{Clock, from_micros},
+    runtime::{Clock, SystemClock, from_micros},
     store::{
         AppendTransaction, ClaimRow, ClaimWrite, CommitError, Evidence, Head, LeasedTimer, Loaded, LogFilter, LogStore,
         Needs, PersonKey, ReceiptKey, Snapshot, WantedKey, Writes,
@@ -40,10 +40,7 @@ const MAX_READERS: u32 = 4;
 const STATEMENT_CACHE: usize = 256;
 
 const TIME_IN: (&str, &str) = ("", "");
-const NOW: &str = "CAST(unixepoch('subsec') * 1000000 AS INTEGER)";
-const NOW_PLUS: (&str, &str) = ("CAST(unixepoch('subsec') * 1000000 AS INTEGER) + ", "");
-const SELECT_HEAD: &str =
-    "SELECT position, recorded_at, CAST(unixepoch('subsec') * 1000000 AS INTEGER) FROM log_head WHERE shard = ?";
+const SELECT_HEAD: &str = "SELECT position, recorded_at, 0 FROM log_head WHERE shard = ?";
 const SELECT_EVENTS: &str = concat!("SELECT ", event_columns!("recorded_at"), " FROM events");
 /// Nothing: a transaction reads what was there at its first statement.
 const BEFORE_SNAPSHOT: &str = "";
@@ -73,6 +70,7 @@ pub struct SqliteStore {
     pool: SqlitePool,
     writer: Arc<Mutex<Option<SqliteConnection>>>,
     options: SqliteConnectOptions,
+    clock: Arc<dyn Clock>,
 }
 
 /// How every connection to an embedded file is opened.
@@ -94,10 +92,18 @@ impl SqliteStore {
     /// # Errors
     /// When the file cannot be opened.
     pub async fn open(path: &Path) -> Result<Self, StoreError> {
+        Self::open_at(path, Arc::new(SystemClock)).await
+    }
+
+    /// The same, by another clock than the machine's.
+    ///
+    /// # Errors
+    /// When the file cannot be opened.
+    pub async fn open_at(path: &Path, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
         let options = connect_options(path);
         let _lock = crate::migrate::lock_beside(path).await?;
         let pool = SqlitePoolOptions::new().max_connections(MAX_READERS).connect_with(options.clone()).await?;
-        Ok(Self { pool, writer: Arc::default(), options })
+        Ok(Self { pool, writer: Arc::default(), options, clock })
     }
 
     /// The readers, for migrations and checks.
@@ -111,19 +117,27 @@ impl SqliteStore {
     }
 
     /// SQLite has no clock but the machine's, and shows it in whole milliseconds; this one is finer.
-    fn now(_: i64) -> DateTime<Utc> {
-        crate::runtime::SystemClock.now()
+    fn now(&self, _: i64) -> DateTime<Utc> {
+        self.clock.now()
+    }
+
+    fn push_now(&self, query: &mut QueryBuilder<Sqlite>) {
+        query.push_bind(self.clock.now().timestamp_micros());
+    }
+
+    fn push_now_plus(&self, query: &mut QueryBuilder<Sqlite>, micros: i64) {
+        query.push_bind(self.clock.now().timestamp_micros().saturating_add(micros));
     }
 
     async fn connect(&self) -> Result<SqliteConnection, StoreError> {
         Ok(SqliteConnection::connect_with(&self.options).await?)
     }
 
-    async fn lock_head(connection: &mut SqliteConnection) -> Result<Head, StoreError> {
+    async fn lock_head(&self, connection: &mut SqliteConnection) -> Result<Head, StoreError> {
         sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut *connection).await?;
         let (position, recorded, now): (i64, i64, i64) =
             sqlx::query_as(SELECT_HEAD).bind(SHARD).fetch_one(connection).await?;
-        Ok(Head { position, recorded_at: from_micros(recorded), now: Self::now(now) })
+        Ok(Head { position, recorded_at: from_micros(recorded), now: self.now(now) })
     }
 }
 

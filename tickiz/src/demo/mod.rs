@@ -2,6 +2,7 @@
 //! finds its own shows again: every command carries an idempotency key of the demo.
 
 mod hall;
+pub mod history;
 mod shows;
 
 use chrono::{DateTime, Utc};
@@ -31,6 +32,8 @@ pub fn organizer_id() -> OrganizerId {
     OrganizerId(Uuid::new_v5(&Uuid::NAMESPACE_URL, b"https://tickiz.example/organizers/demo"))
 }
 
+/// How long a hold lasts, in seconds.
+const HOLD_SECONDS: i64 = 600;
 /// Why one of them will not be.
 const REASON: &str = "The orchestra is ill. You get your money back.";
 /// Tickets of one booking of the show that is sold out.

@@ -234,7 +234,7 @@ fn create(number: usize, recipe: &Recipe<'_>, now: DateTime<Utc>) -> CreateEvent
             })
             .collect(),
         seating_plan: recipe.prices.iter().any(|price| !price.categories.is_empty()).then(|| hall::plan(&hall::HALL)),
-        hold_seconds: 600,
+        hold_seconds: super::HOLD_SECONDS,
         release_on_decline: false,
         sales_start: None,
         sales_end: None,

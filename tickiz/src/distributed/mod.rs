@@ -19,6 +19,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use axum::Router;
+use tickiz_event_log::runtime::SystemClock;
 use tickiz_kafka::{KafkaStream, Relay, Topic};
 use tickiz_projections::ProjectorHandle;
 use tickiz_query_api::{HttpLimits, QueryApi};
@@ -163,7 +164,7 @@ impl Setting {
         // The sandbox gateway is a house of its own: it is spoken to by the address that browsers use.
         let reach = Reach { sandbox_url: &self.public_url, public_url: &self.public_url };
         let keys = roles::ticket_keys(&self.stores)?;
-        roles::write_side(&self.config, &self.stores, &reach, share, self.sandbox, &keys).await
+        roles::write_side(&self.config, &self.stores, &reach, share, self.sandbox, &keys, Arc::new(SystemClock)).await
     }
 
     async fn command_api(&self) -> anyhow::Result<Started> {

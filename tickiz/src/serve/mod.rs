@@ -11,7 +11,9 @@ pub mod tokens;
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
+use chrono::{DateTime, Utc};
 use tickiz_contract::Commands;
+use tickiz_event_log::runtime::SystemClock;
 use tickiz_query_api::HttpLimits;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -39,6 +41,9 @@ pub async fn run(config: Config, with_demo: bool) -> anyhow::Result<()> {
     let told_to_stop = tokio::spawn(signal());
     let sandbox = config.sandbox_payments.unwrap_or(with_demo && !config.production);
     let tokens = Tokens::of(&config, with_demo);
+    if with_demo && sandbox {
+        demo::history::load_where_empty(&config, config.demo_bookings).await?;
+    }
     let stores = stores::open(&config).await?;
     telemetry::observe(&stores);
     let listener = TcpListener::bind(config.listen)
@@ -51,7 +56,8 @@ pub async fn run(config: Config, with_demo: bool) -> anyhow::Result<()> {
     let mut roles = Roles::default();
     let keys = roles::ticket_keys(&stores)?;
     let reach = Reach { sandbox_url: &roles::own_url(address), public_url: &public_url };
-    let write_side = roles::write_side(&config, &stores, &reach, Share::Everything, sandbox, &keys).await?;
+    let write_side =
+        roles::write_side(&config, &stores, &reach, Share::Everything, sandbox, &keys, Arc::new(SystemClock)).await?;
     let log = Arc::new(stores.log.clone());
     roles::project(&stores, log.clone(), &mut roles);
     stores.near.listen(&stores.reads, &roles.stop);
@@ -65,7 +71,8 @@ pub async fn run(config: Config, with_demo: bool) -> anyhow::Result<()> {
         tokio::spawn(tickiz_query_api::serve(listener, routes, HttpLimits::default(), metrics, serving.clone()));
     println!("listening on http://{address}");
     if with_demo {
-        show_demo(&stores, &write_side.commands, &format!("http://{address}"), &tokens).await;
+        let from = demo::history::anchor(&config.data_dir);
+        show_demo(&stores, &write_side.commands, &format!("http://{address}"), &tokens, from).await;
     }
 
     let ended = tokio::select! {
@@ -115,10 +122,10 @@ pub async fn signal() {
 }
 
 /// Loads the demo where it is not there yet, and prints what a newcomer may do.
-async fn show_demo(stores: &Stores, commands: &dyn Commands, url: &str, tokens: &Tokens) {
+async fn show_demo(stores: &Stores, commands: &dyn Commands, url: &str, tokens: &Tokens, from: Option<DateTime<Utc>>) {
     // Placed around the day of the first start: a later one repeats the very same commands, and finds their receipts.
     let first = stores.log.read(0, 1).await.ok().and_then(|events| events.first().map(|event| event.recorded_at));
-    match demo::load(commands, demo::organizer_id(), first.unwrap_or_else(|| stores.log.now())).await {
+    match demo::load(commands, demo::organizer_id(), from.or(first).unwrap_or_else(|| stores.log.now())).await {
         Ok(shows) => {
             let (organizer, auditor) = (tokens.organizer.as_deref(), tokens.auditor.as_deref());
             println!("{}", guide::text(url, organizer.unwrap_or("–"), auditor.unwrap_or("–"), &shows));

@@ -29,7 +29,7 @@ use tickiz_command_api::{
 };
 use tickiz_contract::Commands;
 use tickiz_documents::Templates;
-use tickiz_event_log::runtime::SystemClock;
+use tickiz_event_log::runtime::{Clock, SystemClock};
 use tickiz_projections::{
     DomainEventStream, LiveService, ProjectorHandle, ProjectorOptions, ProjectorService, live::LiveOptions,
 };
@@ -81,6 +81,8 @@ pub struct Reach<'a> {
 pub enum Share {
     /// All of it: the embedded form.
     Everything,
+    /// All of it but mails: what is made for the demo, and nobody is to be told of.
+    Untold,
     /// Commands and webhooks as they come.
     Door,
     /// Timers, mails, the sandbox gateway's errands, and the webhooks that nobody has worked on.
@@ -119,11 +121,14 @@ pub fn own_url(address: SocketAddr) -> String {
     }
 }
 
-fn sandbox_house(stores: &Stores, reach: &Reach<'_>) -> anyhow::Result<(Provider, Arc<dyn Gateway>)> {
+fn sandbox_house(
+    stores: &Stores,
+    reach: &Reach<'_>,
+    clock: Arc<dyn Clock>,
+) -> anyhow::Result<(Provider, Arc<dyn Gateway>)> {
     let secrets = stores.log.secrets();
     let api_key = hex::encode(secrets.derive("sandbox-api-key"));
     let webhook_secret = secrets.derive("sandbox-webhooks").to_vec();
-    let clock = Arc::new(SystemClock);
     let own = reach.sandbox_url.trim_end_matches('/').to_owned();
     let provider = Provider::try_new(provider::Options {
         database: stores.sandbox.clone(),
@@ -150,20 +155,20 @@ pub async fn write_side(
     share: Share,
     sandbox: bool,
     keys: &Arc<KeyRing>,
+    clock: Arc<dyn Clock>,
 ) -> anyhow::Result<WriteSide> {
     let mut options = CommandOptions::default();
     if let Some(holds) = &stores.near.holds {
         options.holds = holds.clone();
     }
     let system = SystemCommands::new(&stores.log, &options);
-    let clock = Arc::new(SystemClock);
-    let house = sandbox.then(|| sandbox_house(stores, reach)).transpose()?;
+    let house = sandbox.then(|| sandbox_house(stores, reach, clock.clone())).transpose()?;
     let (provider, gateway) = house.unzip();
     let gateways = Gateways::new(gateway);
     let calls = TaskTracker::new();
     let bookings = Arc::new(system.clone());
     let payments = Payments::new(stores.log.clone(), bookings.clone(), gateways.clone(), calls.clone());
-    let inbox = Inbox::new(stores.inbox.clone(), clock.clone());
+    let inbox = Inbox::new(stores.inbox.clone(), clock);
     let (webhook_worker, waiting) = WebhookWorker::new(inbox.clone(), payments.clone());
     let receiver = WebhookReceiver::new(gateways, inbox, webhook_worker.clone());
     let mut routes = receiver.routes();
@@ -173,8 +178,10 @@ pub async fn write_side(
     let in_background = share != Share::Door;
     let list = in_background.then(|| Arc::new(ReadModelList(stores.reads.clone())) as Arc<dyn BookingList>);
     let mails = match &list {
-        Some(list) => Some(post_office(config, stores, reach, &system, keys, list.clone()).await?),
-        None => None,
+        Some(list) if share != Share::Untold => {
+            Some(post_office(config, stores, reach, &system, keys, list.clone()).await?)
+        }
+        _ => None,
     };
     let workers = Workers::start(WorkerOptions {
         log: stores.log.clone(),
