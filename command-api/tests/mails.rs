@@ -7,7 +7,10 @@ use house::{
     House, Plan, hall_with,
     post::{MailServer, Mails, header},
 };
-use tickiz_command_api::stores::{Database, INBOX, StoreAt};
+use tickiz_command_api::{
+    stores::{Database, INBOX, StoreAt},
+    workers::mails::sink::{DeadLetter, DeadLetters, Smtp},
+};
 use tickiz_contract::{BookingAnswer, EventAnswer};
 use tickiz_contract::{Commands, Request, request::PostponeEvent};
 use tickiz_domain::booking::{BookingDomainEvent, BookingStatus};
@@ -138,8 +141,17 @@ async fn a_mail_server_gets_each_mail_once_whatever_it_says_at_first() {
         assert!(id.starts_with(&booking.id.to_string()), "{id}");
         assert!(mail.contains("\r\n\r\n") && mail.contains("Auto-Submitted: auto-generated"), "{mail}");
     }
-    let kept = std::fs::read_dir(mails.folder.path().join("undeliverable")).expect("a folder").count();
-    assert_eq!(kept, 1, "what is refused for good is kept");
+    // What is refused for good is kept, with whom it was for and why; corrected, it is taken, and kept no longer.
+    let dead = DeadLetters::open(&mails.folder.path().join("undeliverable")).await.expect("a folder");
+    let kept = dead.list().await.expect("it reads");
+    let [letter] = kept.as_slice() else { panic!("one, not {kept:?}") };
+    assert_eq!((letter.to.as_str(), letter.reason.as_str()), ("nobody@example.com", "the mail server answers 550"));
+    let smtp = Smtp::at(&server.url()).expect("an address");
+    assert!(dead.send_again(letter, &smtp).await.is_err(), "still nobody");
+    assert_eq!(dead.list().await.expect("it reads"), kept);
+    let corrected = DeadLetter { to: "somebody@example.com".to_owned(), ..letter.clone() };
+    dead.send_again(&corrected, &smtp).await.expect("it is taken");
+    assert_eq!((dead.list().await.expect("it reads"), server.taken().len()), (Vec::new(), 3));
     house.end().await;
 }
 

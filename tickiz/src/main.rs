@@ -13,6 +13,7 @@ mod as_of;
 mod audit;
 mod cli;
 mod config;
+mod dead_letters;
 mod demo;
 #[cfg(feature = "distributed")]
 mod distributed;

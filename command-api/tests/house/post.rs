@@ -9,7 +9,7 @@ use tickiz_command_api::{
         mails::{
             ANNOUNCEMENTS, Announcer, CONSUMER, LEASE, MailWorker, Post, Rounds,
             message::Mailbox,
-            sink::{Folder, Smtp},
+            sink::{DeadLetters, Folder, Smtp},
             writing::Writer,
         },
     },
@@ -46,7 +46,8 @@ impl MailServer {
         server
     }
 
-    fn url(&self) -> String {
+    /// Where it listens, with its user.
+    pub fn url(&self) -> String {
         format!("smtp://user:p%40ss@{}", self.address)
     }
 
@@ -156,7 +157,7 @@ impl Mails {
                 Some(server) => Arc::new(Smtp::at(&server.url()).expect("an address")),
                 None => Arc::new(Folder::open(self.folder.path()).await.expect("a folder")),
             },
-            undeliverable: Folder::open(&self.folder.path().join("undeliverable")).await.expect("a folder"),
+            undeliverable: DeadLetters::open(&self.folder.path().join("undeliverable")).await.expect("a folder"),
             keys: self.keys.clone(),
             writer: Writer {
                 templates: Arc::new(Templates::built_in().expect("they are tried at build")),

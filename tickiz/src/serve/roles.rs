@@ -1,6 +1,6 @@
 //! Puts the roles of one process together, from the log outwards.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
 use anyhow::Context;
 use axum::Router;
@@ -22,7 +22,7 @@ use tickiz_command_api::{
         mails::{
             self, Announcer, MailWorker, Post, Rounds,
             message::Mailbox,
-            sink::{Folder, Smtp},
+            sink::{DeadLetters, Folder, Smtp},
             writing::Writer,
         },
     },
@@ -197,6 +197,11 @@ pub async fn write_side(
     Ok(WriteSide { commands, routes, workers })
 }
 
+/// Where mails stay that the mail server refuses for good.
+pub fn dead_letters(config: &Config) -> PathBuf {
+    config.data_dir.join("mails").join("undeliverable")
+}
+
 /// Who writes mails: to one buyer of his booking, and to everybody of a show.
 async fn post_office(
     config: &Config,
@@ -216,7 +221,7 @@ async fn post_office(
             Some(url) => Arc::new(Smtp::at(url)?),
             None => Arc::new(Folder::open(&folder).await.context("the folder of mails")?),
         },
-        undeliverable: Folder::open(&folder.join("undeliverable")).await.context("the folder of mails")?,
+        undeliverable: DeadLetters::open(&dead_letters(config)).await.context("the folder of mails")?,
         keys: keys.clone(),
         writer: Writer {
             templates: templates(config)?,

@@ -12,7 +12,7 @@ use tickiz_event_log::Recorded;
 use tickiz_tickets::{Flags, KeyRing, TicketPayload};
 
 use super::{
-    sink::{Folder, MailSink, Undelivered},
+    sink::{DeadLetters, MailSink, Undelivered},
     writing::{Letter, Writer},
 };
 use crate::{keys::Keys, payments::Bookings};
@@ -61,7 +61,7 @@ pub struct Post {
     /// Where mails go.
     pub sink: Arc<dyn MailSink>,
     /// Where those are kept that the sink refuses for good.
-    pub undeliverable: Folder,
+    pub undeliverable: DeadLetters,
     /// Signs the tickets' codes.
     pub keys: Arc<KeyRing>,
     /// Makes mails of what there is to tell.
@@ -99,7 +99,7 @@ impl Post {
             Err(Undelivered::Later(error)) => Err(Unwritten::Later(error)),
             Err(Undelivered::Never(error)) => {
                 // Kept whole, so that somebody may send it once more.
-                self.undeliverable.deliver(&mail).await.map_err(|error| Unwritten::later(&error))?;
+                self.undeliverable.keep(&mail, &error).await.map_err(|error| Unwritten::later(&error))?;
                 Err(Unwritten::Never(error))
             }
         }

@@ -1,5 +1,7 @@
-//! Where mails go: to a mail server ([`Smtp`]), and without one into files ([`Folder`]).
+//! Where mails go: to a mail server ([`Smtp`]), and without one into files ([`Folder`]); and where those stay that nobody takes
+//! ([`DeadLetters`]).
 
+mod dead_letters;
 mod smtp;
 
 use std::{
@@ -9,6 +11,7 @@ use std::{
 
 use tokio::{fs, io::AsyncWriteExt};
 
+pub use dead_letters::{DeadLetter, DeadLetters};
 pub use smtp::{Smtp, SmtpUrlError};
 
 use super::message::Mail;

@@ -71,6 +71,25 @@ impl Smtp {
         self.0.test_connection().await.unwrap_or(false)
     }
 
+    /// Hands a mail over as it is.
+    pub(super) async fn send(&self, from: &str, to: &str, bytes: &[u8]) -> Result<(), Undelivered> {
+        let address = |text: &str| {
+            // Who cannot be written to by anybody's rules.
+            text.parse::<Address>().map_err(|_| Undelivered::Never("the address is none that mail goes to".to_owned()))
+        };
+        let envelope = Envelope::new(Some(address(from)?), vec![address(to)?])
+            .map_err(|error| Undelivered::Never(error.to_string()))?;
+        let Err(error) = self.0.send_raw(&envelope, bytes).await else { return Ok(()) };
+        let code = error.status().map(|code| code.to_string());
+        // The server's words may repeat the address.
+        let what = match &code {
+            Some(code) => format!("the mail server answers {code}"),
+            None => "the mail server is not reached, or the connection broke".to_owned(),
+        };
+        let for_good = code.is_some_and(|code| code.starts_with("55"));
+        Err(if for_good { Undelivered::Never(what) } else { Undelivered::Later(what) })
+    }
+
     fn transport(address: &str) -> Result<AsyncSmtpTransportBuilder, SmtpUrlError> {
         let url = Url::parse(address).map_err(|_| SmtpUrlError)?;
         let from_the_beginning = match url.scheme() {
@@ -114,26 +133,8 @@ impl MailSink for Smtp {
     }
 
     async fn deliver(&self, mail: &Mail) -> Result<(), Undelivered> {
-        let address = |text: &str| {
-            // Who cannot be written to by anybody's rules.
-            text.parse::<Address>().map_err(|_| Undelivered::Never("the address is none that mail goes to".to_owned()))
-        };
-        let envelope = Envelope::new(Some(address(&mail.from.address)?), vec![address(&mail.to.address)?])
-            .map_err(|error| Undelivered::Never(error.to_string()))?;
         let bytes = mail.to_bytes().map_err(|error| Undelivered::Never(error.to_string()))?;
-        match self.0.send_raw(&envelope, &bytes).await {
-            Ok(_) => Ok(()),
-            Err(error) => {
-                let code = error.status().map(|code| code.to_string());
-                // The server's words may repeat the address.
-                let what = match &code {
-                    Some(code) => format!("the mail server answers {code}"),
-                    None => "the mail server is not reached, or the connection broke".to_owned(),
-                };
-                let for_good = code.is_some_and(|code| code.starts_with("55"));
-                Err(if for_good { Undelivered::Never(what) } else { Undelivered::Later(what) })
-            }
-        }
+        self.send(&mail.from.address, &mail.to.address, &bytes).await
     }
 }
 
