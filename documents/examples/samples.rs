@@ -17,7 +17,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let (booking, tag) = (sample::booking(locale), locale.tag());
         #[cfg(feature = "pdf")]
         fs::write(folder.join(format!("tickets.{tag}.pdf")), tickiz_documents::pdf::tickets_pdf(&booking)?)?;
-        let page = templates.ticket_page(&booking)?;
+        let page = templates.ticket_page(&booking, tickiz_documents::WalletLinks::default())?;
         fs::write(folder.join(format!("page.{tag}.html")), page.html)?;
         let organizer = Person { name: "Tickiz".to_owned(), address: "tickets@tickiz.example".to_owned() };
         let entry = CalendarEntry::publish(&booking, "ord-0001@tickiz.example", organizer);

@@ -35,4 +35,4 @@ pub use booking::{Booking, Position, Seat, Show, Ticket, Venue};
 pub use locale::Locale;
 pub use mail::{MailKind, Notice};
 pub use sold::Sold;
-pub use templates::Templates;
+pub use templates::{Templates, WalletLinks};

@@ -10,7 +10,7 @@ use tickiz_read_models::{ReadError, ReadFront, ReadStore};
 use tickiz_tickets::KeyRing;
 use tokio_util::task::TaskTracker;
 
-use crate::{access::AccessPolicy, audit::AuditLog, freshness::Freshness, guard::JsonStore, metrics::Metrics};
+use crate::{Wallets, access::AccessPolicy, audit::AuditLog, freshness::Freshness, guard::JsonStore, metrics::Metrics};
 
 /// The state of the role, shared by all requests.
 pub struct App {
@@ -22,6 +22,7 @@ pub struct App {
     pub log: Arc<dyn AuditLog>,
     pub signer: Arc<KeyRing>,
     pub templates: Arc<Templates>,
+    pub wallets: Wallets,
     /// Without the slash at its end.
     pub public_url: String,
     pub mail_from: String,

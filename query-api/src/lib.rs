@@ -28,11 +28,14 @@ mod schema;
 pub mod server;
 mod ws;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use axum::Router;
 use tickiz_contract::Commands;
-use tickiz_documents::Templates;
+use tickiz_documents::{
+    Templates,
+    wallet::{PassSigner, SaveLinks},
+};
 use tickiz_projections::live::LiveFeeds;
 use tickiz_read_models::{ReadFront, ReadStore, cache::ReadCache};
 use tickiz_tickets::KeyRing;
@@ -46,6 +49,23 @@ pub use self::{
     ws::SocketLimits,
 };
 use self::{app::App, audit::AuditLog, engine::Engine, freshness::Freshness, http::Web, metrics::Metrics};
+
+/// What makes tickets for the wallets of phones, where an operator has keys of theirs.
+#[derive(Default)]
+pub struct Wallets {
+    /// Signs passes of Apple Wallet.
+    pub apple: Option<ApplePasses>,
+    /// Signs links of Google Wallet.
+    pub google: Option<SaveLinks>,
+}
+
+/// Passes of Apple Wallet.
+pub struct ApplePasses {
+    /// Signs them.
+    pub signer: PassSigner,
+    /// What is drawn on them, by Apple's names.
+    pub pictures: BTreeMap<String, Vec<u8>>,
+}
 
 /// What the role is put together from.
 pub struct QueryApiParts {
@@ -63,6 +83,8 @@ pub struct QueryApiParts {
     pub signer: Arc<KeyRing>,
     /// The texts of the tickets' pages.
     pub templates: Arc<Templates>,
+    /// What makes tickets for the wallets of phones.
+    pub wallets: Wallets,
     /// How this API is reached from outside, without the slash at its end.
     pub public_url: String,
     /// Who mails and calendar files come from.
@@ -96,6 +118,7 @@ impl QueryApi {
             log: parts.log,
             signer: parts.signer,
             templates: parts.templates,
+            wallets: parts.wallets,
             public_url: parts.public_url,
             mail_from: parts.mail_from,
             access: parts.access,

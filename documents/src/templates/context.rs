@@ -11,6 +11,7 @@
 //! | `tickets` | a list: `.number`, `.of`, `.kind`, `.seat`, `.price`, `.holder`, `.code`, `.image`; seat, price, holder may be none |
 //! | `tickets[].image` | in a mail the picture's `cid:` link; on the page the picture itself, as SVG |
 //! | `held_until`, `amount`, `reason`, `refund`, `before.when`, `before.venue` | of the kinds that know them, else none |
+//! | `tickets[].apple_wallet`, `.google_wallet` | on the page: a link, where that wallet is configured, else none |
 //! | `style` | the page's style |
 
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -19,7 +20,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use tickiz_tickets::qr_svg;
 
-use super::{TemplateError, builtin, check_size};
+use super::{TemplateError, WalletLinks, builtin, check_size};
 use crate::{
     Booking, Locale, Notice, Show,
     mail::content_id,
@@ -69,6 +70,8 @@ struct TicketContext {
     holder: Option<String>,
     code: String,
     image: Value,
+    apple_wallet: Option<String>,
+    google_wallet: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -105,9 +108,13 @@ pub(super) fn of_mail(notice: &Notice, booking: &Booking) -> Result<Value, Templ
 }
 
 /// The values of the ticket page.
-pub(super) fn of_page(booking: &Booking) -> Result<Value, TemplateError> {
+pub(super) fn of_page(booking: &Booking, wallets: WalletLinks<'_>) -> Result<Value, TemplateError> {
     // The picture is ours to the last byte: digits and letters of a path that was computed.
-    let context = of_booking("ticket_page", booking, |_, code| Ok(Value::from_safe_string(qr_svg(code)?)))?;
+    let mut context = of_booking("ticket_page", booking, |_, code| Ok(Value::from_safe_string(qr_svg(code)?)))?;
+    for ticket in &mut context.tickets {
+        ticket.apple_wallet = wallets.apple.map(|link| link(ticket.number));
+        ticket.google_wallet = wallets.google.map(|link| link(ticket.number));
+    }
     Ok(Value::from(Serde(&context)))
 }
 
@@ -129,6 +136,8 @@ fn of_booking(
             holder: some_line(ticket.holder.as_deref()),
             code: one_line(&ticket.code),
             image: image(number, &ticket.code)?,
+            apple_wallet: None,
+            google_wallet: None,
         })
     };
     Ok(Context {

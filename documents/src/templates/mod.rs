@@ -50,6 +50,15 @@ pub struct RenderedMail {
     pub html: String,
 }
 
+/// Where a ticket of that number, counted from 1, is put into a wallet; `None` where that wallet is not configured.
+#[derive(Clone, Copy, Default)]
+pub struct WalletLinks<'a> {
+    /// Apple's.
+    pub apple: Option<&'a dyn Fn(usize) -> String>,
+    /// Google's.
+    pub google: Option<&'a dyn Fn(usize) -> String>,
+}
+
 /// A page that stands alone: no script, nothing from elsewhere, one style element.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TicketPage {
@@ -126,7 +135,7 @@ impl Templates {
                     templates.mail(&sample::notice(kind, locale), &booking)?;
                     templates.mail(&sample::bare_notice(kind, locale), &booking)?;
                 }
-                templates.ticket_page(&booking)?;
+                templates.ticket_page(&booking, WalletLinks::default())?;
             }
         }
         Ok(templates)
@@ -147,12 +156,12 @@ impl Templates {
         Ok(RenderedMail { subject: one_subject(&name, &subject)?, text, html: render("html")?.1 })
     }
 
-    /// The page with all tickets of a booking, in its language: to show at the gate, or to print.
+    /// The page with all tickets of a booking, in its language: to show at the gate, to print, or to put into a wallet.
     ///
     /// # Errors
     /// [`TemplateError`].
-    pub fn ticket_page(&self, booking: &Booking) -> Result<TicketPage, TemplateError> {
-        let context = context::of_page(booking)?;
+    pub fn ticket_page(&self, booking: &Booking, wallets: WalletLinks<'_>) -> Result<TicketPage, TemplateError> {
+        let context = context::of_page(booking, wallets)?;
         let html = self.render(&format!("{}/ticket_page.html", booking.locale.tag()), &context)?;
         Ok(TicketPage { html, style_source: self.style_source.clone() })
     }

@@ -92,7 +92,7 @@ fn a_postponed_show_is_told_without_its_old_date() {
     let mut booking = sample::booking(Locale::Vi);
     booking.show.postponed = true;
     let mail = built_in().mail(&Notice::PostponedShow { reason: None }, &booking).unwrap();
-    for text in [&mail.text, &mail.html, &built_in().ticket_page(&booking).unwrap().html] {
+    for text in [&mail.text, &mail.html, &built_in().ticket_page(&booking, WalletLinks::default()).unwrap().html] {
         assert!(!text.contains("28 tháng 2") && text.contains("ngày mới sẽ được thông báo sau"), "{text}");
     }
 }
@@ -104,7 +104,7 @@ fn no_text_from_outside_becomes_markup_or_a_header() {
         let booking = hostile_booking(locale);
         let mail = templates.mail(&sample::notice(kind, locale), &booking).unwrap();
         assert!(!mail.subject.contains(['\r', '\n']), "{}", mail.subject);
-        let page = templates.ticket_page(&booking).unwrap().html;
+        let page = templates.ticket_page(&booking, WalletLinks::default()).unwrap().html;
         for html in [&mail.html, &page] {
             assert!(!html.contains("<script") && !html.contains("javascript:") && !html.contains("49"), "{html}");
             assert!(html.contains("&lt;script&gt;"));
@@ -118,7 +118,7 @@ fn a_page_needs_nothing_but_itself_and_its_style_is_the_one_that_was_promised() 
     let templates = built_in();
     for locale in Locale::ALL {
         let booking = sample::booking(locale);
-        let page = templates.ticket_page(&booking).unwrap();
+        let page = templates.ticket_page(&booking, WalletLinks::default()).unwrap();
         assert_eq!(page.html.matches("<svg ").count(), booking.tickets.len());
         for outside in ["<script", "<link", "<img", "src=", "@import", "url(", "style=\"", "onload"] {
             assert!(!page.html.contains(outside), "{outside} in {}", page.html);
@@ -142,7 +142,7 @@ fn a_booking_with_nothing_but_what_it_must_have_is_told_too() {
         let mail = templates.mail(&sample::bare_notice(kind, locale), &booking).unwrap();
         assert!(mail.text.starts_with(locale.pick("Hello,", "Xin chào,")));
         assert!(!mail.text.contains("none") && !mail.html.contains(">none"));
-        templates.ticket_page(&booking).unwrap();
+        templates.ticket_page(&booking, WalletLinks::default()).unwrap();
     }
 }
 
@@ -152,7 +152,7 @@ fn the_largest_booking_is_rendered_within_the_limit_of_steps() {
     booking.tickets = vec![booking.tickets[0].clone(); MAX_TICKETS];
     let templates = built_in();
     templates.mail(&Notice::Confirmed, &booking).unwrap();
-    templates.ticket_page(&booking).unwrap();
+    templates.ticket_page(&booking, WalletLinks::default()).unwrap();
     booking.tickets.push(booking.tickets[0].clone());
     let refused = templates.mail(&Notice::Confirmed, &booking).unwrap_err();
     assert!(matches!(refused, TemplateError::TooManyTickets { tickets } if tickets == MAX_TICKETS + 1));
@@ -182,7 +182,7 @@ fn a_file_replaces_its_template_and_no_other() {
 #[test]
 fn a_replaced_style_is_promised_by_its_own_hash_whatever_ends_its_lines() {
     let templates = with(&[("shared/ticket_page.css", "body {\r\n  color: red;\r\n}\r\n")]).unwrap();
-    let page = templates.ticket_page(&sample::booking(Locale::Vi)).unwrap();
+    let page = templates.ticket_page(&sample::booking(Locale::Vi), WalletLinks::default()).unwrap();
     assert!(page.html.contains("<style>body {\n  color: red;\n}\n</style>"), "{}", page.html);
     assert_eq!(page.style_source, context::style_source("body {\n  color: red;\n}\n").unwrap());
 }

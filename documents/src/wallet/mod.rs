@@ -11,6 +11,9 @@ pub mod apple;
 mod cms;
 pub mod google;
 
+pub use apple::{PassIdentity, PassSigner};
+pub use google::{PassNames, SaveLinks};
+
 use aws_lc_rs::{rand::SystemRandom, rsa::KeyPair, signature::RSA_PKCS1_SHA256};
 use rustls_pki_types::{PrivateKeyDer, pem::PemObject};
 

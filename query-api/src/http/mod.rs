@@ -86,6 +86,8 @@ pub fn router(web: Web) -> Router {
         .route("/tickets/{id}", get(tickets::page))
         .route("/tickets/{id}/tickets.pdf", get(tickets::pdf))
         .route("/tickets/{id}/event.ics", get(tickets::calendar))
+        .route("/tickets/{id}/{number}/pass.pkpass", get(tickets::pass))
+        .route("/tickets/{id}/{number}/google-wallet", get(tickets::google_wallet))
         .route("/", get(resources::landing))
         .route("/healthz", get(resources::healthz))
         .route("/readyz", get(resources::readyz))

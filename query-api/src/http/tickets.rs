@@ -1,4 +1,4 @@
-//! A buyer's tickets as a page, as a PDF, and as a line in his calendar, by a link that has his access token in it.
+//! A buyer's tickets as a page, as a PDF, in his phone's wallet, and as a line in his calendar, by a link that has his access token in it.
 //!
 //! Whoever has the link has the tickets: so nothing of it is kept by caches, no other page is told where it came from (the policy of
 //! referrers is everybody's), and who has no right to a booking hears the same as where there is none.
@@ -12,11 +12,12 @@ use axum::{
 use serde::Deserialize;
 use tickiz_contract::{Caller, ErrorCode};
 use tickiz_documents::{
-    Booking, Sold,
+    Booking, Sold, WalletLinks,
     calendar::{CalendarEntry, Person},
     pdf::tickets_pdf,
+    wallet::{PassNames, WalletError, apple},
 };
-use tickiz_domain::booking::BookingStatus;
+use tickiz_domain::{booking::BookingStatus, ids::EventId};
 
 use super::Web;
 use crate::{
@@ -69,7 +70,7 @@ impl From<Fault> for NoDocument {
 }
 
 /// The booking as documents want it. It has tickets only while it is confirmed.
-async fn booking(app: &App, id: &str, token: Option<&str>) -> Result<Booking, NoDocument> {
+async fn booking(app: &App, id: &str, token: Option<&str>) -> Result<(Booking, EventId), NoDocument> {
     let view = visible_booking(app, &Caller::Anonymous, id, token).await?;
     let show = app.reads.event(view.purchase.event_id).await.map_err(Fault::new)?.ok_or(NoDocument::NotFound)?.show;
     let is_confirmed = view.purchase.status == BookingStatus::Confirmed;
@@ -87,7 +88,7 @@ async fn booking(app: &App, id: &str, token: Option<&str>) -> Result<Booking, No
         // The same each time, so that a file that is fetched again is the same.
         issued_at: view.purchase.hold_expires_at,
     };
-    Ok(Booking::of(sold))
+    Ok((Booking::of(sold), view.purchase.event_id))
 }
 
 /// `GET /tickets/{id}?token=…`: the page to show at the gate.
@@ -97,8 +98,15 @@ pub async fn page(
     Query(by): Query<ByToken>,
 ) -> Result<Response, NoDocument> {
     let app = &web.engine.app;
-    let booking = booking(app, &id, by.token.as_deref()).await?;
-    let page = app.templates.ticket_page(&booking).map_err(Fault::new)?;
+    let (booking, _) = booking(app, &id, by.token.as_deref()).await?;
+    let token = by.token.as_deref().unwrap_or_default();
+    let pass = |number: usize| format!("{}/tickets/{id}/{number}/pass.pkpass?token={token}", app.public_url);
+    let save = |number: usize| format!("{}/tickets/{id}/{number}/google-wallet?token={token}", app.public_url);
+    let wallets = WalletLinks {
+        apple: app.wallets.apple.as_ref().map(|_| &pass as &dyn Fn(usize) -> String),
+        google: app.wallets.google.as_ref().map(|_| &save as &dyn Fn(usize) -> String),
+    };
+    let page = app.templates.ticket_page(&booking, wallets).map_err(Fault::new)?;
     let policy = format!("default-src 'none'; style-src {}; img-src data:", page.style_source);
     let policy = HeaderValue::try_from(policy).map_err(Fault::new)?;
     let headers = [(header::CONTENT_SECURITY_POLICY, policy), (header::CACHE_CONTROL, NO_STORE)];
@@ -114,12 +122,56 @@ pub async fn pdf(
     Path(id): Path<String>,
     Query(by): Query<ByToken>,
 ) -> Result<Response, NoDocument> {
-    let booking = booking(&web.engine.app, &id, by.token.as_deref()).await?;
+    let (booking, _) = booking(&web.engine.app, &id, by.token.as_deref()).await?;
     if booking.tickets.is_empty() {
         return Err(NoDocument::NotFound);
     }
     let written = tokio::task::spawn_blocking(move || tickets_pdf(&booking)).await.map_err(Fault::new)?;
     Ok(file("application/pdf", written.map_err(Fault::new)?))
+}
+
+/// What names a ticket's pass for ever: a pass of the same name replaces the one that a phone has.
+fn pass_name(id: &str, number: usize) -> String {
+    format!("{id}-{number}")
+}
+
+/// `GET /tickets/{id}/{number}/pass.pkpass?token=…`: a ticket for Apple Wallet, numbered from 1. 404 until the booking is confirmed, and
+/// where that wallet is not configured.
+pub async fn pass(
+    State(web): State<Web>,
+    Path((id, number)): Path<(String, usize)>,
+    Query(by): Query<ByToken>,
+) -> Result<Response, NoDocument> {
+    let app = &web.engine.app;
+    let (booking, _) = booking(app, &id, by.token.as_deref()).await?;
+    let passes = app.wallets.apple.as_ref().ok_or(NoDocument::NotFound)?;
+    let serial = pass_name(&id, number);
+    match passes.signer.pkpass(&booking, number, &serial, &passes.pictures, booking.issued_at) {
+        Ok(pass) => Ok(file(apple::MEDIA_TYPE, pass)),
+        Err(WalletError::NoTicket { .. }) => Err(NoDocument::NotFound),
+        Err(error) => Err(Fault::new(error).into()),
+    }
+}
+
+/// `GET /tickets/{id}/{number}/google-wallet?token=…`: to the page of Google Wallet that takes the ticket, numbered from 1. 404 as above.
+pub async fn google_wallet(
+    State(web): State<Web>,
+    Path((id, number)): Path<(String, usize)>,
+    Query(by): Query<ByToken>,
+) -> Result<Response, NoDocument> {
+    let app = &web.engine.app;
+    let (booking, event) = booking(app, &id, by.token.as_deref()).await?;
+    let links = app.wallets.google.as_ref().ok_or(NoDocument::NotFound)?;
+    let object = pass_name(&id, number);
+    let names = PassNames { class: &event.to_string(), object: &object, with_class: true };
+    let origin = app.public_url.as_str();
+    match links.link(&booking, number, &names, &[origin], booking.issued_at) {
+        Ok(link) => {
+            Ok((StatusCode::SEE_OTHER, [(header::LOCATION, link)], [(header::CACHE_CONTROL, NO_STORE)]).into_response())
+        }
+        Err(WalletError::NoTicket { .. }) => Err(NoDocument::NotFound),
+        Err(error) => Err(Fault::new(error).into()),
+    }
 }
 
 /// `GET /tickets/{id}/event.ics?token=…`: for a calendar. 404 while the show has no date.
@@ -128,7 +180,7 @@ pub async fn calendar(
     Path(id): Path<String>,
     Query(by): Query<ByToken>,
 ) -> Result<Response, NoDocument> {
-    let booking = booking(&web.engine.app, &id, by.token.as_deref()).await?;
+    let (booking, _) = booking(&web.engine.app, &id, by.token.as_deref()).await?;
     if booking.show.postponed {
         return Err(NoDocument::NotFound);
     }

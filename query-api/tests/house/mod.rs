@@ -78,6 +78,7 @@ impl House {
         signer.add(TicketSigner::from_seed(1, &[7; 32])).unwrap();
         let access = AccessPolicy::new().with_organizer(ORGANIZER_TOKEN, ORGANIZER).with_auditor(AUDITOR_TOKEN);
         let api = Arc::new(QueryApi::new(QueryApiParts {
+            wallets: tickiz_query_api::Wallets::default(),
             templates: Arc::new(tickiz_documents::Templates::built_in().expect("they are tried at build")),
             public_url: "http://localhost".to_owned(),
             mail_from: "tickets@tickiz.example".to_owned(),

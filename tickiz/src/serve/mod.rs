@@ -7,6 +7,7 @@ mod booking_list;
 mod guide;
 pub mod roles;
 pub mod tokens;
+mod wallets;
 
 use std::{sync::Arc, time::Duration};
 

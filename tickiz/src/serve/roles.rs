@@ -300,6 +300,7 @@ pub async fn query_api(
         log,
         signer: keys.clone(),
         templates: templates(config)?,
+        wallets: super::wallets::of(config)?,
         public_url: public_url.trim_end_matches('/').to_owned(),
         mail_from: config.mail_from.clone(),
         access,
