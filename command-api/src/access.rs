@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `createEvent` | an organiser, for himself |
 //! | `publishEvent`, `updateEvent`, `postponeEvent`, `cancelEvent`, `blockSeats` | the organiser whose Event it is |
+//! | `checkIn`, `mergeScans` | the organiser whose Event it is |
 //! | `placeBooking` | everybody |
 //! | `payBooking` | who has the booking's access token |
 //! | `cancelBooking` | who has the booking's access token; the organiser whose Event it is |

@@ -116,7 +116,9 @@ pub fn booking(error: &BookingError) -> Refusal {
         E::UnknownRefund(_) => return Refusal::not_found("refund"),
         E::HoldExpired { .. } => ErrorCode::HoldExpired,
         E::AlreadyCancelled | E::AlreadyPaid | E::ShowStarted | E::ShowClosed => ErrorCode::Conflict,
-        E::TooManyPayments => ErrorCode::LimitExceeded,
+        E::TicketRevoked | E::TicketSuperseded | E::AlreadyAdmitted { .. } => ErrorCode::Conflict,
+        E::UnknownTicket => return Refusal::not_found("ticket"),
+        E::TooManyPayments | E::TooManyScans => ErrorCode::LimitExceeded,
         E::AlreadyPlaced | E::SeatTwice(_) | E::RefundExceedsReceived(_) | E::Malformed(_) => return internal(error),
     };
     Refusal::new(code, error.to_string())
@@ -179,7 +181,8 @@ impl LostByKind {
                     by_kind.places_left = Some(by_kind.places_left.map_or(left, |least| least.min(left)))
                 }
                 Resource::Person(..) => by_kind.person_left = Some(left),
-                Resource::BookingCode(_) => by_kind.code = true,
+                // A number that was drawn twice is drawn anew, as a code is.
+                Resource::BookingCode(_) | Resource::Ticket(..) => by_kind.code = true,
                 Resource::Slug(_) | Resource::EventNumber(_) => by_kind.name = true,
             }
         }

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use tickiz_contract::{Answer, CallContext, Commands, ErrorCode, Refusal, Refusals, Request};
 use tickiz_telemetry::trace;
+use tickiz_tickets::TicketVerifier;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::Instrument;
 
@@ -12,6 +13,7 @@ use crate::{
     commands::{
         block_seats::block_seats,
         cancel_booking::cancel_booking,
+        check_in::{check_in, merge_scans},
         create_event::create_event,
         manage_event::{cancel_event, postpone_event, publish_event},
         pay_booking::{PaymentDesk, pay_booking},
@@ -43,6 +45,8 @@ pub struct CommandOptions {
     pub admission_wait: Duration,
     /// The number of the key that new tickets are to be signed with.
     pub ticket_kid: u8,
+    /// Checks the codes that gates read; without keys every one is forged.
+    pub ticket_verifier: Arc<TicketVerifier>,
     /// Where random numbers come from.
     pub entropy: Arc<dyn Entropy>,
     /// Short claims of seats, shared by the processes that share the log.
@@ -55,6 +59,7 @@ impl Default for CommandOptions {
             max_in_flight: DEFAULT_MAX_IN_FLIGHT,
             admission_wait: DEFAULT_ADMISSION_WAIT,
             ticket_kid: DEFAULT_TICKET_KID,
+            ticket_verifier: Arc::default(),
             entropy: Arc::new(SystemEntropy),
             holds: Arc::new(MemoryHolds::default()),
         }
@@ -64,6 +69,7 @@ impl Default for CommandOptions {
 struct Inner {
     system: SystemCommands,
     desk: Option<Arc<dyn PaymentDesk>>,
+    ticket_verifier: Arc<TicketVerifier>,
     admission: Arc<Semaphore>,
     admission_wait: Duration,
 }
@@ -79,6 +85,7 @@ impl CommandService {
         Self(Arc::new(Inner {
             system,
             desk,
+            ticket_verifier: options.ticket_verifier.clone(),
             admission: Arc::new(Semaphore::new(options.max_in_flight)),
             admission_wait: options.admission_wait,
         }))
@@ -93,6 +100,11 @@ impl CommandService {
     /// The gateways' side.
     pub(crate) fn desk(&self) -> Option<&Arc<dyn PaymentDesk>> {
         self.0.desk.as_ref()
+    }
+
+    /// What checks the codes that gates read.
+    pub(crate) fn ticket_verifier(&self) -> &TicketVerifier {
+        &self.0.ticket_verifier
     }
 
     /// A turn, given back when the permit is dropped. Never held while a gateway is waited for.
@@ -115,6 +127,8 @@ impl CommandService {
             Request::PlaceBooking(request) => place_booking(self, context, &request).await,
             Request::PayBooking(request) => pay_booking(self, context, request).await,
             Request::CancelBooking(request) => cancel_booking(self, context, request).await,
+            Request::CheckIn(request) => check_in(self, context, &request).await,
+            Request::MergeScans(request) => merge_scans(self, context, &request).await,
         }
     }
 }

@@ -35,6 +35,10 @@ pub enum Request {
     PayBooking(PayBooking),
     /// Mutation `cancelBooking`.
     CancelBooking(CancelBooking),
+    /// Mutation `checkIn`.
+    CheckIn(CheckIn),
+    /// Mutation `mergeScans`.
+    MergeScans(MergeScans),
 }
 
 impl Request {
@@ -51,6 +55,8 @@ impl Request {
             Self::PlaceBooking(_) => "placeBooking",
             Self::PayBooking(_) => "payBooking",
             Self::CancelBooking(_) => "cancelBooking",
+            Self::CheckIn(_) => "checkIn",
+            Self::MergeScans(_) => "mergeScans",
         }
     }
 }
@@ -228,6 +234,38 @@ pub struct PayBooking {
     pub return_url: Option<String>,
     pub access_token: Option<AccessToken>,
     pub idempotency_key: String,
+}
+
+/// A scan at a gate that is connected.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[expect(missing_docs, reason = "the schema says it")]
+pub struct CheckIn {
+    pub event_id: String,
+    pub code: String,
+    pub gate: String,
+    pub scan_id: String,
+}
+
+/// The scans of a gate that was not connected.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[expect(missing_docs, reason = "the schema says it")]
+pub struct MergeScans {
+    pub event_id: String,
+    pub gate: String,
+    pub scans: Vec<OfflineScan>,
+}
+
+/// One of them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[expect(missing_docs, reason = "the schema says it")]
+pub struct OfflineScan {
+    pub scan_id: String,
+    pub code: String,
+    /// RFC 3339.
+    pub scanned_at: String,
 }
 
 /// core.graphql `CancelBookingInput`.

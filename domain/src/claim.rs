@@ -28,6 +28,8 @@ pub enum Resource {
     Slug(String),
     /// A show's number in ticket codes: `event-number/<n>`. Unique.
     EventNumber(u32),
+    /// A ticket's number in its code, within its show's number: `ticket/<event number>/<ticket number>`. Unique, and kept for ever.
+    Ticket(u32, u64),
     /// A booking's human code without its hyphen: `booking-code/<code>`. Unique.
     BookingCode(String),
 }
@@ -40,6 +42,7 @@ impl fmt::Display for Resource {
             Self::Person(event, mark) => write!(f, "person/{event}/{}", mark.0),
             Self::Slug(slug) => write!(f, "slug/{slug}"),
             Self::EventNumber(number) => write!(f, "event-number/{number}"),
+            Self::Ticket(event, ticket) => write!(f, "ticket/{event}/{ticket}"),
             Self::BookingCode(code) => write!(f, "booking-code/{code}"),
         }
     }

@@ -51,6 +51,8 @@ uuid_ids! {
     QuotaId,
     /// The right to enter.
     TicketId,
+    /// A scan of a ticket at a gate, named by the gate.
+    ScanId,
     /// One attempt to pay a booking.
     PaymentId,
     /// One attempt to give money back.

@@ -5,6 +5,7 @@
 
 pub mod block_seats;
 pub mod cancel_booking;
+pub mod check_in;
 pub mod create_event;
 pub mod manage_event;
 pub mod pay_booking;

@@ -36,6 +36,12 @@ pub const MAX_TYPE_NAME_CHARS: usize = 100;
 pub const MAX_QUOTA_NAME_CHARS: usize = 100;
 /// The most characters of a reason (postponement, cancellation of a show or a booking).
 pub const MAX_REASON_CHARS: usize = 1_000;
+/// The most characters of a gate's name.
+pub const MAX_GATE_CHARS: usize = 64;
+/// The most characters that a scanner may have read; a ticket has 149 or 169.
+pub const MAX_SCANNED_CHARS: usize = 512;
+/// The most scans of one `mergeScans`.
+pub const MAX_SCANS_PER_MERGE: usize = 200;
 /// The most characters of a buyer's name.
 pub const MAX_BUYER_NAME_CHARS: usize = 200;
 /// The most characters of an idempotency key.
@@ -160,6 +166,15 @@ pub const TABLE: &[Limit] = &[
     limit("buyer.name", 1, MAX_BUYER_NAME_CHARS as i64, "characters", "one line on a ticket"),
     limit("buyer.email", 3, text::MAX_EMAIL_BYTES as i64, "bytes", "RFC 5321 section 4.5.3.1.3"),
     limit("locale", 2, MAX_LOCALE_CHARS as i64, "characters", "what RFC 5646 section 4.4.1 asks everybody to take"),
+    limit("gate", 1, MAX_GATE_CHARS as i64, "characters", "a word on a sign"),
+    limit("code", 0, MAX_SCANNED_CHARS as i64, "characters", "what scanners read by mistake is longer than a ticket"),
+    limit(
+        "scans",
+        1,
+        MAX_SCANS_PER_MERGE as i64,
+        "scans",
+        "each is a decision of its own; a gate sends the next ones after them",
+    ),
     limit("reason", 1, MAX_REASON_CHARS as i64, "characters", "a paragraph in a mail"),
     limit("returnUrl", 8, MAX_URL_BYTES as i64, "bytes", "what every browser, proxy and gateway takes"),
     limit(

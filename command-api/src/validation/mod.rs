@@ -17,6 +17,7 @@ pub mod country;
 pub mod create_event;
 pub mod faults;
 pub mod fields;
+pub mod gate;
 pub mod limits;
 pub mod locale;
 pub mod update_event;

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Duration, Utc};
 use uuid::Uuid;
 
-use super::event::{BookingDomainEvent, Places};
+use super::event::{BookingDomainEvent, IssuedTicket, Places};
 use crate::{
     claim::{ClaimChange, Holder, NO_LIMIT, Resource},
     ids::BookingId,
@@ -31,6 +31,11 @@ fn take(places: &Places, holder: Holder) -> Vec<ClaimChange> {
     seats.chain(quotas).chain([person]).collect()
 }
 
+fn own(tickets: &[IssuedTicket], holder: Holder) -> Vec<ClaimChange> {
+    let resource = |ticket: &IssuedTicket| Resource::Ticket(ticket.event_number, ticket.number.0);
+    tickets.iter().map(|ticket| ClaimChange::Take { resource: resource(ticket), holder }).collect()
+}
+
 fn give_back(places: &Places, holder: Holder) -> Vec<ClaimChange> {
     let event = places.event_id;
     let seats = places
@@ -45,7 +50,8 @@ fn give_back(places: &Places, holder: Holder) -> Vec<ClaimChange> {
     seats.chain(quotas).chain([person]).collect()
 }
 
-/// A placed or reinstated booking takes its places; one that ended gives them back. Its code it keeps for ever.
+/// A placed or reinstated booking takes its places; one that ended gives them back. Its code and its tickets' numbers it keeps for
+/// ever: by them a gate finds it.
 pub fn claims_of(event: &BookingDomainEvent, stream: Uuid) -> Vec<ClaimChange> {
     let holder = Holder::Booking(BookingId(stream));
     match event {
@@ -56,7 +62,12 @@ pub fn claims_of(event: &BookingDomainEvent, stream: Uuid) -> Vec<ClaimChange> {
             claims.push(ClaimChange::Take { resource: Resource::BookingCode(placed.code.replace('-', "")), holder });
             claims
         }
-        BookingDomainEvent::BookingReinstated(reinstated) => take(&reinstated.taken, holder),
+        BookingDomainEvent::BookingConfirmed(confirmed) => own(&confirmed.tickets, holder),
+        BookingDomainEvent::BookingReinstated(reinstated) => {
+            let mut claims = take(&reinstated.taken, holder);
+            claims.extend(own(&reinstated.tickets, holder));
+            claims
+        }
         BookingDomainEvent::BookingExpired(expired) => give_back(&expired.released, holder),
         BookingDomainEvent::BookingCancelled(cancelled) => give_back(&cancelled.released, holder),
         _ => Vec::new(),

@@ -145,12 +145,31 @@
 //! | cancelled | *UnknownRefund* | *UnknownRefund* |
 //! | returning | RefundSucceeded, BookingRefunded | RefundFailed |
 //! | refunded | – | – |
+//!
+//! ## At the gate
+//!
+//! The ticket is one of the booking's. *again* is a scan that is recorded already. *offline* comes from a gate that had no network, and
+//! has let somebody in.
+//!
+//! | state | `Admit` | `Admit`, used | `Admit`, again | `Admit`, old revision | `Admit`, offline | `Admit`, offline, used |
+//! |---|---|---|---|---|---|---|
+//! | none | *NotFound* | *NotFound* | *NotFound* | *NotFound* | *NotFound* | *NotFound* |
+//! | held | *UnknownTicket* | *UnknownTicket* | *UnknownTicket* | *UnknownTicket* | *UnknownTicket* | *UnknownTicket* |
+//! | started | *UnknownTicket* | *UnknownTicket* | *UnknownTicket* | *UnknownTicket* | *UnknownTicket* | *UnknownTicket* |
+//! | paying | *UnknownTicket* | *UnknownTicket* | *UnknownTicket* | *UnknownTicket* | *UnknownTicket* | *UnknownTicket* |
+//! | confirmed | TicketAdmitted | *AlreadyAdmitted* | – | *TicketSuperseded* | TicketAdmitted | TicketScanConflicted |
+//! | free | TicketAdmitted | *AlreadyAdmitted* | – | *TicketSuperseded* | TicketAdmitted | TicketScanConflicted |
+//! | expired | *UnknownTicket* | *UnknownTicket* | *UnknownTicket* | *UnknownTicket* | *UnknownTicket* | *UnknownTicket* |
+//! | late | *UnknownTicket* | *UnknownTicket* | *UnknownTicket* | *UnknownTicket* | *UnknownTicket* | *UnknownTicket* |
+//! | cancelled | *UnknownTicket* | *UnknownTicket* | *UnknownTicket* | *UnknownTicket* | *UnknownTicket* | *UnknownTicket* |
+//! | returning | *TicketRevoked* | *TicketRevoked* | *TicketRevoked* | *TicketRevoked* | TicketScanConflicted | TicketScanConflicted |
+//! | refunded | *TicketRevoked* | *TicketRevoked* | *TicketRevoked* | *TicketRevoked* | TicketScanConflicted | TicketScanConflicted |
 
 use chrono::{DateTime, Utc};
 
-use super::event::{BookingPlaced, IssuedTicket, PaymentMethod};
+use super::event::{BookingPlaced, IssuedTicket, PaymentMethod, TicketNumber};
 use crate::{
-    ids::{PaymentId, RefundId},
+    ids::{PaymentId, RefundId, ScanId},
     money::Money,
     sealed::Sealed,
 };
@@ -158,6 +177,9 @@ use crate::{
 /// The most attempts to pay one booking. Nobody who means to pay needs as many; without a bound a buyer could make one
 /// booking's history as long as he likes.
 pub const MAX_PAYMENTS: usize = 50;
+
+/// The most scans that one booking keeps, good and conflicting: far above what doors need, and a bound to its history.
+pub const MAX_SCANS: usize = 1_000;
 
 /// What can be asked of a Booking. `now` is the store's clock.
 #[derive(Clone, Debug, PartialEq)]
@@ -217,6 +239,25 @@ pub enum BookingCommand {
         /// The gateway's reason.
         reason: String,
     },
+    /// A gate scans a ticket.
+    Admit(Box<AdmitTicket>),
+}
+
+/// A scan at a gate. That the code is genuine, of this show and within its time was checked outside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdmitTicket {
+    /// The ticket's number in its code.
+    pub number: TicketNumber,
+    /// The code's revision.
+    pub revision: u8,
+    /// The scan: the same one again is answered, not decided again.
+    pub scan_id: ScanId,
+    /// The gate, as the house calls it.
+    pub gate: String,
+    /// When, by the gate's clock.
+    pub scanned_at: DateTime<Utc>,
+    /// Whether the gate had no network, and somebody is in already: what speaks against it is recorded instead of refused.
+    pub offline: bool,
 }
 
 /// A buyer takes places. Prices, seats, code and deadline were decided outside, on the show as it was read; the append names

@@ -1,5 +1,5 @@
 //! The decisions: from a state and a command to domain events or a named error, by the table in [`command`](super::command).
-//! What has to do with money is in [`settle`](super::settle).
+//! What has to do with money is in [`settle`](super::settle), with gates in [`admit`](super::admit).
 
 use std::collections::BTreeSet;
 
@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use cqrs_es::{Aggregate, event_sink::EventSink};
 
 use super::{
+    admit,
     code::BookingCode,
     command::{BookingCommand, CancelBooking, Canceller, MAX_PAYMENTS, PlaceBooking, StartPayment},
     error::BookingError,
@@ -69,6 +70,7 @@ impl Booking {
                 settle::refund_success(purchase, refund_id, gateway_reference)
             }
             C::RecordRefundFailure { refund_id, reason } => settle::refund_failure(purchase, refund_id, reason),
+            C::Admit(scan) => admit::admit(purchase, *scan),
         }
     }
 }

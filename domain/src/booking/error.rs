@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::command::MAX_PAYMENTS;
+use super::command::{MAX_PAYMENTS, MAX_SCANS};
 use crate::ids::{PaymentId, RefundId, SeatId};
 
 /// A refusal. None of them leaves anything behind.
@@ -48,6 +48,26 @@ pub enum BookingError {
     /// look: more may have gone back than came.
     #[error("refund {0} would give back more than was received")]
     RefundExceedsReceived(RefundId),
+    /// The booking has no ticket of that number.
+    #[error("the booking has no such ticket")]
+    UnknownTicket,
+    /// The ticket lets nobody in any more: its booking was cancelled or refunded.
+    #[error("the ticket is no longer valid")]
+    TicketRevoked,
+    /// The ticket was issued anew, and this is the old one.
+    #[error("the ticket was replaced by a newer one")]
+    TicketSuperseded,
+    /// Somebody was let in with it.
+    #[error("the ticket was used at {at}, gate {gate}")]
+    AlreadyAdmitted {
+        /// When.
+        at: DateTime<Utc>,
+        /// Where.
+        gate: String,
+    },
+    /// The booking has [`MAX_SCANS`] scans already.
+    #[error("a booking keeps at most {MAX_SCANS} scans of its tickets, and this one has them")]
+    TooManyScans,
     /// A command that Tickiz itself put together wrongly: nobody's input, a fault of ours.
     #[error("malformed command: {0}")]
     Malformed(&'static str),

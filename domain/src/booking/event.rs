@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::{claims_of, timers_of};
 use crate::{
     domain_events,
-    ids::{EventId, OrganizerId, PaymentId, PersonMark, QuotaId, RefundId, SeatId, TicketId, TicketTypeId},
+    ids::{EventId, OrganizerId, PaymentId, PersonMark, QuotaId, RefundId, ScanId, SeatId, TicketId, TicketTypeId},
     money::Money,
     sealed::Sealed,
     stream::StreamType,
@@ -55,6 +55,10 @@ domain_events! {
     RefundSucceeded = 1,
     /// The gateway refused to give it back; a person has to look.
     RefundFailed = 1,
+    /// Somebody was let in with a ticket.
+    TicketAdmitted = 1,
+    /// A gate without a network had let somebody in who should not have been.
+    TicketScanConflicted = 1,
 }
 
 /// One ticket's line in a booking, priced when it was placed.
@@ -400,4 +404,46 @@ pub struct RefundFailed {
     pub refund_id: RefundId,
     /// The gateway's reason.
     pub reason: String,
+}
+
+/// Somebody was let in with a ticket.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TicketAdmitted {
+    /// The ticket.
+    pub ticket_id: TicketId,
+    /// The scan, by the gate's own id of it.
+    pub scan_id: ScanId,
+    /// The gate, as the house calls it.
+    pub gate: String,
+    /// When, by the gate's clock.
+    pub scanned_at: DateTime<Utc>,
+}
+
+/// What was wrong with a scan of a gate without a network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum ScanConflict {
+    /// Somebody else had been let in with the same ticket.
+    AlreadyUsed,
+    /// The ticket was refunded or cancelled.
+    Revoked,
+    /// The ticket had been issued anew.
+    Superseded,
+}
+
+/// A gate without a network had let somebody in who should not have been.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TicketScanConflicted {
+    /// The ticket.
+    pub ticket_id: TicketId,
+    /// The scan, by the gate's own id of it.
+    pub scan_id: ScanId,
+    /// The gate, as the house calls it.
+    pub gate: String,
+    /// When, by the gate's clock.
+    pub scanned_at: DateTime<Utc>,
+    /// What was wrong.
+    pub conflict: ScanConflict,
 }

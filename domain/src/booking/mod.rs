@@ -3,6 +3,7 @@
 //! Files: [`command`] what can be asked of it, [`event`] what can have happened to it, [`state`] the fold, [`error`] the
 //! named refusals, [`code`] what it is called by people. `command` opens with the state × command table.
 
+mod admit;
 mod claims;
 pub mod code;
 pub mod command;
@@ -14,7 +15,7 @@ pub mod state;
 
 pub use claims::{claims_of, timers_of};
 pub use code::BookingCode;
-pub use command::{BookingCommand, CancelBooking, Canceller, PlaceBooking, RecordSuccess, StartPayment};
+pub use command::{AdmitTicket, BookingCommand, CancelBooking, Canceller, PlaceBooking, RecordSuccess, StartPayment};
 pub use error::BookingError;
 pub use event::*;
-pub use state::{Booking, BookingStatus, Payment, PaymentStatus, Purchase, Refund, RefundStatus};
+pub use state::{Booking, BookingStatus, Payment, PaymentStatus, Purchase, Refund, RefundStatus, Scan};

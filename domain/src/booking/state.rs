@@ -4,9 +4,9 @@ use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::event::{BookingDomainEvent, BookingPlaced, IssuedTicket, Line, PaymentMethod, Places};
+use super::event::{BookingDomainEvent, BookingPlaced, IssuedTicket, Line, PaymentMethod, Places, ScanConflict};
 use crate::{
-    ids::{EventId, OrganizerId, PaymentId, PersonMark, RefundId},
+    ids::{EventId, OrganizerId, PaymentId, PersonMark, RefundId, ScanId, TicketId},
     money::Money,
     sealed::Sealed,
 };
@@ -113,6 +113,23 @@ pub struct Refund {
     pub reason: String,
 }
 
+/// A scan of one of its tickets.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Scan {
+    /// Its id.
+    pub id: ScanId,
+    /// The ticket.
+    pub ticket_id: TicketId,
+    /// The gate, as the house calls it.
+    pub gate: String,
+    /// When, by the gate's clock.
+    pub scanned_at: DateTime<Utc>,
+    /// What was wrong with it; `None`: it let somebody in rightly.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conflict: Option<ScanConflict>,
+}
+
 /// The aggregate: nothing yet, or a purchase.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -154,6 +171,9 @@ pub struct Purchase {
     pub payments: Vec<Payment>,
     /// The refunds, in the order they were asked for.
     pub refunds: Vec<Refund>,
+    /// The scans of its tickets, in the order they were recorded.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scans: Vec<Scan>,
 }
 
 impl Purchase {
@@ -167,6 +187,12 @@ impl Purchase {
     #[must_use]
     pub fn payment(&self, id: PaymentId) -> Option<&Payment> {
         self.payments.iter().find(|payment| payment.id == id)
+    }
+
+    /// The scan by which somebody was let in with that ticket.
+    #[must_use]
+    pub fn admission(&self, ticket: TicketId) -> Option<&Scan> {
+        self.scans.iter().find(|scan| scan.ticket_id == ticket && scan.conflict.is_none())
     }
 
     /// The attempt by which the buyer can pay now.
@@ -236,6 +262,7 @@ impl From<BookingPlaced> for Purchase {
             tickets: Vec::new(),
             payments: Vec::new(),
             refunds: Vec::new(),
+            scans: Vec::new(),
         }
     }
 }
@@ -320,6 +347,20 @@ impl Booking {
             }),
             E::RefundSucceeded(succeeded) => purchase.settle_refund(succeeded.refund_id, RefundStatus::Succeeded),
             E::RefundFailed(failed) => purchase.settle_refund(failed.refund_id, RefundStatus::Failed),
+            E::TicketAdmitted(admitted) => purchase.scans.push(Scan {
+                id: admitted.scan_id,
+                ticket_id: admitted.ticket_id,
+                gate: admitted.gate,
+                scanned_at: admitted.scanned_at,
+                conflict: None,
+            }),
+            E::TicketScanConflicted(conflicted) => purchase.scans.push(Scan {
+                id: conflicted.scan_id,
+                ticket_id: conflicted.ticket_id,
+                gate: conflicted.gate,
+                scanned_at: conflicted.scanned_at,
+                conflict: Some(conflicted.conflict),
+            }),
         }
     }
 }

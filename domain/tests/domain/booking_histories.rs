@@ -17,7 +17,7 @@ use tickiz_domain::{
 use uuid::Uuid;
 
 use crate::{
-    examples::{booking_placed, tickets},
+    examples::{booking_placed, issued},
     support::{handle, id, now, vnd},
 };
 
@@ -86,7 +86,7 @@ fn command(step: &Step, purchase: &Purchase) -> BookingCommand {
         }
         Step::Success { attempt: of, right_sum, reinstate, show_open } => {
             let amount = if right_sum { purchase.total } else { vnd(1) };
-            let (payment_id, tickets) = (attempt(of), tickets());
+            let (payment_id, tickets) = (attempt(of), issued());
             let success = RecordSuccess { payment_id, gateway_reference, amount, tickets, reinstate, show_open };
             BookingCommand::RecordSuccess(Box::new(success))
         }
@@ -140,15 +140,18 @@ impl Claimed {
     /// What a booking in this state is to have.
     fn of(purchase: &Purchase) -> Self {
         let mut claimed = Self::default();
+        let holder = Holder::Booking(BOOKING.into());
         if matches!(purchase.status, BookingStatus::Held | BookingStatus::Confirmed) {
             let places = purchase.places();
-            let holder = Holder::Booking(BOOKING.into());
             claimed.seats =
                 places.seat_ids.iter().map(|seat| (Resource::Seat(places.event_id, seat.clone()), holder)).collect();
             claimed.used =
                 places.quotas.iter().map(|(quota, n)| (Resource::Quota(places.event_id, *quota), *n)).collect();
             claimed.used.insert(Resource::Person(places.event_id, places.person), places.count);
         }
+        // Its tickets' numbers it keeps for ever.
+        let numbers = purchase.tickets.iter().map(|ticket| Resource::Ticket(ticket.event_number, ticket.number.0));
+        claimed.seats.extend(numbers.map(|number| (number, holder)));
         claimed
     }
 }
@@ -208,7 +211,7 @@ fn place(free: bool, release_on_decline: bool) -> BookingCommand {
         placed.total = vnd(0);
         placed.lines.iter_mut().for_each(|line| line.price = vnd(0));
     }
-    BookingCommand::Place(Box::new(PlaceBooking { placed, free_tickets: free.then(tickets), now: now() }))
+    BookingCommand::Place(Box::new(PlaceBooking { placed, free_tickets: free.then(issued), now: now() }))
 }
 
 proptest! {

@@ -15,7 +15,7 @@ use tickiz_domain::{
 use uuid::Uuid;
 
 use crate::{
-    examples::{ATTEMPT, EARLIER_ATTEMPT, booking_placed, lines, sealed, seat, tickets},
+    examples::{ATTEMPT, EARLIER_ATTEMPT, booking_placed, issued, lines, sealed, seat},
     support::{handle, id, now, vnd},
 };
 
@@ -39,7 +39,7 @@ fn success(payment_id: u128) -> RecordSuccess {
         payment_id: id(payment_id),
         gateway_reference: "sbx_1".to_owned(),
         amount: vnd(1_650_000),
-        tickets: tickets(),
+        tickets: issued(),
         reinstate: true,
         show_open: true,
     }
@@ -121,7 +121,7 @@ fn a_booking_whose_lines_do_not_hold_together_is_refused() {
         ),
         (|p| p.now = p.placed.hold_expires_at, BookingError::Malformed("the hold would run out before it begins")),
         (
-            |p| p.free_tickets = Some(tickets()),
+            |p| p.free_tickets = Some(issued()),
             BookingError::Malformed("tickets are issued when there is nothing left to pay"),
         ),
     ];
@@ -134,10 +134,10 @@ fn a_booking_whose_lines_do_not_hold_together_is_refused() {
 
 #[test]
 fn a_ticket_is_issued_only_for_its_own_line() {
-    let mut swapped = tickets();
+    let mut swapped = issued();
     swapped.reverse();
     let mut booking = after([start(ATTEMPT, PaymentMethod::Sandbox)]);
-    for wrong in [Vec::new(), tickets()[..1].to_vec(), swapped] {
+    for wrong in [Vec::new(), issued()[..1].to_vec(), swapped] {
         let command = BookingCommand::RecordSuccess(Box::new(RecordSuccess { tickets: wrong, ..success(ATTEMPT) }));
         let expected = BookingError::Malformed("the tickets are not those of the lines");
         assert_eq!(handle(&mut booking, command), Err(expected));

@@ -3,15 +3,15 @@
 use chrono::Duration;
 use tickiz_domain::{
     booking::{
-        Booking, BookingCommand, BookingPlaced, CancelBooking, Canceller, PaymentMethod, PlaceBooking, RecordSuccess,
-        StartPayment,
+        AdmitTicket, Booking, BookingCommand, BookingPlaced, CancelBooking, Canceller, PaymentMethod, PlaceBooking,
+        RecordSuccess, StartPayment,
     },
     ids::{PaymentId, RefundId},
     money::Money,
 };
 
 use crate::{
-    examples::{ATTEMPT, EARLIER_ATTEMPT, booking_placed, tickets},
+    examples::{ATTEMPT, EARLIER_ATTEMPT, booking_placed, issued},
     support::{handle, id, now, vnd},
     table::{Outcome, cells},
 };
@@ -32,7 +32,7 @@ fn place(terms: Terms) -> BookingCommand {
         placed.total = vnd(0);
         placed.lines.iter_mut().for_each(|line| line.price = vnd(0));
     }
-    let free_tickets = terms.free.then(tickets);
+    let free_tickets = terms.free.then(issued);
     BookingCommand::Place(Box::new(PlaceBooking { placed, free_tickets, now: now() }))
 }
 
@@ -56,7 +56,7 @@ fn success(payment_id: u128) -> RecordSuccess {
         payment_id: id(payment_id),
         gateway_reference: "sbx_1".to_owned(),
         amount: vnd(1_650_000),
-        tickets: tickets(),
+        tickets: issued(),
         reinstate: true,
         show_open: true,
     }
@@ -141,7 +141,7 @@ fn payment() -> PaymentId {
     id(ATTEMPT)
 }
 
-const COLUMNS: [Column; 28] = [
+const COLUMNS: [Column; 34] = [
     ("Place", |_| place(Terms::default())),
     ("Place, free", |_| place(Terms { free: true, ..Terms::default() })),
     ("Expire, due", |_| BookingCommand::Expire { now: booking_placed().hold_expires_at }),
@@ -175,7 +175,27 @@ const COLUMNS: [Column; 28] = [
         refund_id,
         reason: "the account is closed".to_owned(),
     }),
+    ("Admit", |_| admit(2, |_| {})),
+    ("Admit, used", |_| admit(2, |_| {})),
+    ("Admit, again", |_| admit(1, |_| {})),
+    ("Admit, old revision", |_| admit(2, |scan| scan.revision -= 1)),
+    ("Admit, offline", |_| admit(2, |scan| scan.offline = true)),
+    ("Admit, offline, used", |_| admit(2, |scan| scan.offline = true)),
 ];
+
+fn admit(scan: u128, change: impl Fn(&mut AdmitTicket)) -> BookingCommand {
+    let ticket = &issued()[0];
+    let mut admit = AdmitTicket {
+        number: ticket.number,
+        revision: ticket.revision,
+        scan_id: id(scan),
+        gate: "North".to_owned(),
+        scanned_at: now(),
+        offline: false,
+    };
+    change(&mut admit);
+    BookingCommand::Admit(Box::new(admit))
+}
 
 fn decline() -> BookingCommand {
     BookingCommand::RecordDecline { payment_id: payment(), reason: "declined by the issuer".to_owned() }
@@ -187,6 +207,10 @@ fn every_cell_of_the_bookings_table_is_what_it_says() {
     for cell in cells(include_str!("../../src/booking/command.rs"), &STATES, &names) {
         let release_on_decline = cell.command.ends_with(", releases");
         let mut booking = in_state(&cell.state, Terms { release_on_decline, ..Terms::default() });
+        if cell.command.ends_with(", used") || cell.command == "Admit, again" {
+            // Only where it can be.
+            let _ = handle(&mut booking, admit(1, |_| {}));
+        }
         let (_, column) = COLUMNS.iter().find(|(name, _)| *name == cell.command).unwrap();
         let refund_id = refund_of(&booking);
         let result = handle(&mut booking, column(refund_id));

@@ -8,7 +8,7 @@ use tickiz_domain::{
         BookingCancelled, BookingConfirmed, BookingDomainEvent, BookingExpired, BookingPlaced, BookingRefunded,
         BookingReinstated, CancelledBy, IssuedTicket, Line, PaymentCancelled, PaymentCreated, PaymentExpired,
         PaymentFailed, PaymentHeldForReview, PaymentMethod, PaymentPending, PaymentSucceeded, Places, RefundFailed,
-        RefundRequested, RefundSucceeded, TicketNumber,
+        RefundRequested, RefundSucceeded, ScanConflict, TicketAdmitted, TicketNumber, TicketScanConflicted,
     },
     event::{
         CategorySeats, EventCancelled, EventCategory, EventChanged, EventCompleted, EventCreated, EventDomainEvent,
@@ -144,6 +144,12 @@ pub fn tickets() -> Vec<IssuedTicket> {
         .collect()
 }
 
+/// The same as a booking gets them: each with a number of its own, and issued anew once.
+pub fn issued() -> Vec<IssuedTicket> {
+    let of = |(ticket, number)| IssuedTicket { number: TicketNumber(number), revision: 1, ..ticket };
+    tickets().into_iter().zip(1..).map(of).collect()
+}
+
 pub fn mark() -> PersonMark {
     PersonMark("60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752".to_owned())
 }
@@ -264,6 +270,21 @@ pub fn of_bookings() -> Vec<BookingDomainEvent> {
         .into(),
         RefundSucceeded { refund_id, gateway_reference: "sbxr_1".to_owned() }.into(),
         RefundFailed { refund_id, reason: "the account is closed".to_owned() }.into(),
+        TicketAdmitted {
+            ticket_id: tickets()[0].ticket_id,
+            scan_id: id(0x5c),
+            gate: "Cổng Bắc".to_owned(),
+            scanned_at: now(),
+        }
+        .into(),
+        TicketScanConflicted {
+            ticket_id: tickets()[0].ticket_id,
+            scan_id: id(0x5d),
+            gate: "South".to_owned(),
+            scanned_at: now(),
+            conflict: ScanConflict::AlreadyUsed,
+        }
+        .into(),
     ]
 }
 

@@ -26,6 +26,7 @@ const WEIGHTS: &[(&str, &str, u64, u64)] = &[
     ("SeatAvailability", "ticketTypes", 1, 5),
     ("Booking", "tickets", 1, 10),
     ("Booking", "payments", 1, 3),
+    ("Mutation", "mergeScans", 10, 50),
     // Drawn anew each time.
     ("Ticket", "qr", 20, 1),
 ];

@@ -1,6 +1,7 @@
 //! The enums: the domain's and the read models' own, under their documented names.
 
 use async_graphql::Enum;
+use tickiz_contract::answer;
 use tickiz_domain::{booking, event};
 use tickiz_read_models as read;
 
@@ -48,6 +49,30 @@ pub enum PaymentStatus {
     Review,
     Refunded,
     PartiallyRefunded,
+}
+
+/// What a code at a gate comes to.
+#[derive(Enum, Clone, Copy, PartialEq, Eq)]
+#[graphql(remote = "answer::CheckInOutcome")]
+pub enum CheckInOutcome {
+    /// Let in.
+    Admitted,
+    /// Somebody was let in with it before: admission says when and where.
+    AlreadyUsed,
+    /// It was refunded or cancelled.
+    Revoked,
+    /// It was issued anew since.
+    Superseded,
+    /// It is a ticket for another show.
+    WrongEvent,
+    /// Its time has not begun.
+    TooEarly,
+    /// Its time is over.
+    Expired,
+    /// It is not signed by us, or signed and never issued.
+    Forged,
+    /// It is no ticket at all.
+    NotATicket,
 }
 
 #[derive(Enum, Clone, Copy, PartialEq, Eq)]

@@ -163,6 +163,57 @@ pub struct CancelBookingInput {
     pub idempotency_key: ID,
 }
 
+/// A scan at a gate that is connected.
+#[derive(InputObject)]
+pub struct CheckInInput {
+    /// The gate's show.
+    pub event_id: ID,
+    /// What the scanner read.
+    pub code: String,
+    /// The gate, as the house calls it; whoever comes a second time is told of it.
+    pub gate: String,
+    /// A UUID of the gate's own for this scan: sent again, it is answered as before.
+    pub scan_id: ID,
+}
+
+/// The scans of a gate that was not connected, in the order they were made.
+#[derive(InputObject)]
+pub struct MergeScansInput {
+    /// The gate's show.
+    pub event_id: ID,
+    /// The gate, as the house calls it.
+    pub gate: String,
+    /// At most 200 at a time.
+    pub scans: Vec<OfflineScanInput>,
+}
+
+#[derive(InputObject)]
+pub struct OfflineScanInput {
+    /// A UUID of the gate's own for this scan: sent again, it is answered as before.
+    pub scan_id: ID,
+    /// What the scanner read.
+    pub code: String,
+    /// When, by the gate's clock.
+    pub scanned_at: DateTime,
+}
+
+impl From<CheckInInput> for ask::CheckIn {
+    fn from(input: CheckInInput) -> Self {
+        Self { event_id: input.event_id.0, code: input.code, gate: input.gate, scan_id: input.scan_id.0 }
+    }
+}
+
+impl From<MergeScansInput> for ask::MergeScans {
+    fn from(input: MergeScansInput) -> Self {
+        let scan = |scan: OfflineScanInput| ask::OfflineScan {
+            scan_id: scan.scan_id.0,
+            code: scan.code,
+            scanned_at: scan.scanned_at.0,
+        };
+        Self { event_id: input.event_id.0, gate: input.gate, scans: input.scans.into_iter().map(scan).collect() }
+    }
+}
+
 fn text(time: Option<LocalDateTime>) -> Option<String> {
     time.map(|time| time.0)
 }

@@ -4,6 +4,7 @@ pub mod booking;
 pub mod enums;
 pub mod event;
 mod filter;
+pub mod gate;
 mod inputs;
 mod log;
 mod mutation;

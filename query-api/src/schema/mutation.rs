@@ -14,7 +14,11 @@ use super::{
     app_of,
     booking::{Booking, Payment},
     event::Event,
-    inputs::{CancelBookingInput, CreateEventInput, PayBookingInput, PlaceBookingInput, UpdateEventInput},
+    gate::CheckIn,
+    inputs::{
+        CancelBookingInput, CheckInInput, CreateEventInput, MergeScansInput, PayBookingInput, PlaceBookingInput,
+        UpdateEventInput,
+    },
     scalars::LocalDateTime,
     session_of,
 };
@@ -39,6 +43,11 @@ async fn execute(ctx: &Context<'_>, action: Action<'_>, request: Request) -> Out
         Answer::Event(event) => app.freshness.show_changed(event.id.0, event.position).await,
         Answer::Booking(booking) => app.freshness.booking_changed(booking.id.0, booking.position).await,
         Answer::Payment(payment) => app.freshness.booking_changed(payment.booking.id.0, payment.booking.position).await,
+        Answer::CheckIns(answers) => {
+            for ticket in answers.iter().filter_map(|answer| answer.ticket.as_ref()) {
+                app.freshness.booking_changed(ticket.booking_id.0, ticket.position).await;
+            }
+        }
     }
     Ok(answer)
 }
@@ -74,11 +83,19 @@ async fn book(ctx: &Context<'_>, request: Request) -> Outcome<Booking> {
     }
 }
 
+async fn check_in(ctx: &Context<'_>, request: Request) -> Outcome<Vec<CheckIn>> {
+    match execute(ctx, Action::Organize, request).await? {
+        Answer::CheckIns(answers) => Ok(answers.into_iter().map(CheckIn).collect()),
+        other => Err(unfit(&other).into()),
+    }
+}
+
 fn unfit(answer: &Answer) -> Fault {
     let kind = match answer {
         Answer::Event(_) => "an Event",
         Answer::Booking(_) => "a booking",
         Answer::Payment(_) => "a payment",
+        Answer::CheckIns(_) => "scans",
     };
     Fault::new(format!("the write side answered with {kind}, which does not fit the question"))
 }
@@ -156,5 +173,25 @@ impl Mutation {
         input: CancelBookingInput,
     ) -> Result<Booking, async_graphql::Error> {
         book(ctx, Request::CancelBooking(input.into())).await
+    }
+
+    /// At a gate that is connected: whether somebody may come in with this code. Of gates that read one code at once, one is told
+    /// ADMITTED. For the organiser whose show it is.
+    async fn check_in(&self, ctx: &Context<'_>, input: CheckInInput) -> Result<CheckIn, async_graphql::Error> {
+        let mut answers = check_in(ctx, Request::CheckIn(input.into())).await?;
+        match (answers.pop(), answers.is_empty()) {
+            (Some(answer), true) => Ok(answer),
+            _ => Err(Failure::from(Fault::new("one scan was not given one answer")).into()),
+        }
+    }
+
+    /// The scans of a gate that was not connected. Each is recorded as it was; of one that should not have let anybody in the
+    /// outcome says why.
+    async fn merge_scans(
+        &self,
+        ctx: &Context<'_>,
+        input: MergeScansInput,
+    ) -> Result<Vec<CheckIn>, async_graphql::Error> {
+        check_in(ctx, Request::MergeScans(input.into())).await
     }
 }

@@ -149,6 +149,7 @@ impl Commands for ByTheBook {
             | Request::CancelEvent { .. }
             | Request::BlockSeats(_) => event(&stage.seated),
             Request::PlaceBooking(_) => Ok(Answer::Booking(Box::new(booking(true)))),
+            Request::CheckIn(_) | Request::MergeScans(_) => Ok(Answer::CheckIns(Vec::new())),
             Request::CancelBooking(_) => Ok(Answer::Booking(Box::new(booking(false)))),
             Request::PayBooking(_) => {
                 let booking = booking(false);

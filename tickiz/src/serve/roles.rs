@@ -157,7 +157,7 @@ pub async fn write_side(
     keys: &Arc<KeyRing>,
     clock: Arc<dyn Clock>,
 ) -> anyhow::Result<WriteSide> {
-    let mut options = CommandOptions::default();
+    let mut options = CommandOptions { ticket_verifier: Arc::new(keys.verifier()), ..CommandOptions::default() };
     if let Some(holds) = &stores.near.holds {
         options.holds = holds.clone();
     }
