@@ -7,7 +7,7 @@ use tickiz_contract::{CallContext, Commands, PathSegment, Refusal};
 use tickiz_documents::Templates;
 use tickiz_projections::live::LiveFeeds;
 use tickiz_read_models::{ReadError, ReadFront, ReadStore};
-use tickiz_tickets::KeyRing;
+use tickiz_tickets::{BundleSigner, KeyRing};
 use tokio_util::task::TaskTracker;
 
 use crate::{Wallets, access::AccessPolicy, audit::AuditLog, freshness::Freshness, guard::JsonStore, metrics::Metrics};
@@ -23,6 +23,7 @@ pub struct App {
     pub signer: Arc<KeyRing>,
     pub templates: Arc<Templates>,
     pub wallets: Wallets,
+    pub bundles: BundleSigner,
     /// Without the slash at its end.
     pub public_url: String,
     pub mail_from: String,

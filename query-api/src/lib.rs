@@ -38,7 +38,7 @@ use tickiz_documents::{
 };
 use tickiz_projections::live::LiveFeeds;
 use tickiz_read_models::{ReadFront, ReadStore, cache::ReadCache};
-use tickiz_tickets::KeyRing;
+use tickiz_tickets::{BundleSigner, KeyRing};
 use tokio::time::timeout;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -85,6 +85,8 @@ pub struct QueryApiParts {
     pub templates: Arc<Templates>,
     /// What makes tickets for the wallets of phones.
     pub wallets: Wallets,
+    /// Signs what gates take with them.
+    pub bundles: BundleSigner,
     /// How this API is reached from outside, without the slash at its end.
     pub public_url: String,
     /// Who mails and calendar files come from.
@@ -119,6 +121,7 @@ impl QueryApi {
             signer: parts.signer,
             templates: parts.templates,
             wallets: parts.wallets,
+            bundles: parts.bundles,
             public_url: parts.public_url,
             mail_from: parts.mail_from,
             access: parts.access,

@@ -114,6 +114,12 @@ impl KeyRing {
         self.signers.values().map(TicketSigner::jwk).collect()
     }
 
+    /// The public halves by number.
+    #[must_use]
+    pub fn public_keys(&self) -> Vec<(u8, [u8; PUBLIC_KEY_LENGTH])> {
+        self.signers.iter().map(|(kid, signer)| (*kid, signer.public_key())).collect()
+    }
+
     /// The public halves, as a gate has them.
     #[must_use]
     pub fn verifier(&self) -> TicketVerifier {

@@ -24,10 +24,12 @@
 //! * [`keys`]: who signs ([`TicketSigner`], [`KeyRing`]), who checks ([`TicketVerifier`]), and the public keys as JWKS.
 //! * [`rotation`]: the suffix that changes every 15 seconds.
 //! * [`gate`]: what a gate does offline with a code.
+//! * [`bundle`]: what a gate takes with it where there is no network.
 //! * [`qr`]: the code as an SVG document and as a PNG.
 //! * [`base32`]: RFC 4648, strict.
 
 pub mod base32;
+pub mod bundle;
 pub mod code;
 pub mod gate;
 pub mod keys;
@@ -35,6 +37,7 @@ pub mod payload;
 pub mod qr;
 pub mod rotation;
 
+pub use bundle::{Bundle, BundleSigner, SignedBundle};
 pub use code::{CodeError, SignedTicket};
 pub use gate::{Gate, Refusal};
 pub use keys::{Jwk, KeyRing, TicketSigner, TicketVerifier};

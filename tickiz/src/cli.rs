@@ -56,6 +56,8 @@ enum Command {
     },
     /// Shows mails that the mail server refused for good, and sends them once more.
     DeadLetters(crate::dead_letters::DeadLettersArguments),
+    /// A door: gets what it needs, checks codes without a network, hands in who was let in.
+    Gate(crate::gate::GateArguments),
     /// Publishes the log as a Merkle tree that anybody can check (C2SP tlog-tiles, signed checkpoints), proves, and checks.
     Audit(Box<crate::audit::AuditArguments>),
     /// Looks at settings, folder, disk, stores, clocks and servers, and says what to do; exit code 1 where something is wrong.
@@ -109,6 +111,7 @@ impl Command {
             Self::Log(_) => "log",
             Self::PreviewMails { .. } => "preview-mails",
             Self::DeadLetters(_) => "dead-letters",
+            Self::Gate(_) => "gate",
             Self::Audit(_) => "audit",
             Self::Doctor { .. } => "doctor",
             Self::Config { .. } => "config",
@@ -165,6 +168,7 @@ async fn dispatch(command: Command, config: Config) -> anyhow::Result<ExitCode> 
         Command::Log(arguments) => crate::log::run(&config, arguments).await.map(|()| ExitCode::SUCCESS),
         Command::PreviewMails { out } => preview_mails(&config, &out).map(|()| ExitCode::SUCCESS),
         Command::DeadLetters(arguments) => crate::dead_letters::run(&config, &arguments).await,
+        Command::Gate(arguments) => crate::gate::run(&config, arguments).await,
         Command::Audit(arguments) => crate::audit::run(&config, *arguments).await,
         Command::Doctor { json } => crate::doctor::run(&config, json).await,
         Command::Config { json } => show_config(&config, json).map(|()| ExitCode::SUCCESS),

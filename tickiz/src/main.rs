@@ -18,6 +18,7 @@ mod demo;
 #[cfg(feature = "distributed")]
 mod distributed;
 mod doctor;
+mod gate;
 mod log;
 mod near;
 mod replay;

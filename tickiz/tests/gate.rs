@@ -2,11 +2,14 @@
 
 mod support;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path, process::Stdio};
 
+use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
+use base64::{Engine, engine::general_purpose::STANDARD};
 use futures::{StreamExt, stream};
 use serde_json::{Value, json};
-use support::{AUDITOR_TOKEN, Database, ORGANIZER_TOKEN, Start, Tickiz, buyer, code, data, general_admission};
+use support::{AUDITOR_TOKEN, Database, ORGANIZER_TOKEN, Start, Tickiz, buyer, code, command, data, general_admission};
+use tokio::io::AsyncWriteExt;
 use uuid::Uuid;
 
 const CHECK_IN: &str = "mutation($input: CheckInInput!) { checkIn(input: $input) { \
@@ -145,4 +148,142 @@ async fn gates_agree_on_mysql_too() {
     let (code, report) = Tickiz::verify(folder.path(), Some(&database.url)).await;
     assert_eq!(code, 0, "{report}");
     database.drop_it().await;
+}
+
+/// `tickiz gate run` over these codes; its answers, and what it said beside.
+async fn run_gate(folder: &Path, gate: &str, codes: &[&str]) -> (Vec<Value>, String) {
+    let mut run = command();
+    run.args(["gate", "run", "--json", "--gate", gate])
+        .arg("--bundle")
+        .arg(folder.join("bundle.json"))
+        .arg("--journal")
+        .arg(folder.join(format!("{gate}.journal")))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = run.spawn().expect("it starts");
+    let mut stdin = child.stdin.take().expect("it is piped");
+    // As scanners type: with blanks and line ends of their own, and now and then an empty line.
+    let typed: String = codes.iter().map(|code| format!(" {code}\r\n\r\n")).collect();
+    // It may have ended already, for want of a bundle that it believes.
+    let _ = stdin.write_all(typed.as_bytes()).await;
+    drop(stdin);
+    let output = child.wait_with_output().await.expect("it ends");
+    let lines = String::from_utf8(output.stdout).expect("UTF-8");
+    let answers = lines.lines().map(|line| serde_json::from_str(line).expect("a JSON line")).collect();
+    (answers, String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+async fn gate_command(tickiz: &Tickiz, arguments: &[&str]) -> (i32, String) {
+    let mut gate = command();
+    gate.arg("gate").args(arguments).args(["--api", &tickiz.url]).env("TICKIZ_ORGANIZER_TOKEN", ORGANIZER_TOKEN);
+    let output = gate.output().await.expect("it runs");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    (output.status.code().expect("it ends by itself"), said)
+}
+
+fn outcomes(answers: &[Value]) -> Vec<&str> {
+    answers.iter().map(|answer| answer["outcome"].as_str().expect("an outcome")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gate_without_a_network_knows_what_its_bundle_knows_and_hands_in_afterwards_whom_it_let_in() {
+    let (data_dir, door) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+    let tickiz = Tickiz::start(Start { data_dir: Some(data_dir.path()), ..Start::default() }).await;
+    let show = tickiz.publish(general_admission("Hội An Jazz", "200000", "VND", 100)).await;
+    let (_, paid) = confirmed(&tickiz, &show, 2, "k").await;
+    let (booking, back) = confirmed(&tickiz, &show, 1, "back").await;
+    let text = |value: &Value| value.as_str().expect("a code").to_owned();
+    let (one, two, revoked) =
+        (text(&paid["tickets"][0]["code"]), text(&paid["tickets"][1]["code"]), text(&back["tickets"][0]["code"]));
+    let cancel = "mutation($input: CancelBookingInput!) { cancelBooking(input: $input) { position } }";
+    let input =
+        json!({"input": {"bookingId": booking["id"], "accessToken": booking["accessToken"], "idempotencyKey": "c"}});
+    let cancelled = tickiz.ask(cancel, input).await;
+    let position: i64 = text(&cancelled["cancelBooking"]["position"]).parse().expect("a position");
+
+    // The bundle as it is served: believed by its signature over exactly these bytes, by a check that is not ours.
+    let url = format!("{}/gate/v1/events/{}/bundle", tickiz.url, show["id"].as_str().expect("an id"));
+    let bundle = loop {
+        let answer = tickiz.http.get(&url).bearer_auth(ORGANIZER_TOKEN).send().await.expect("it answers");
+        let signed: Value = answer.json().await.expect("JSON");
+        let decode = |name: &str| STANDARD.decode(signed[name].as_str().expect("text")).expect("Base64");
+        let payload = decode("payload");
+        let key = UnparsedPublicKey::new(&ED25519, decode("key"));
+        let message = [b"TICKIZ-BUNDLE-V1\0".as_slice(), &payload].concat();
+        key.verify(&message, &decode("signature")).expect("a good signature");
+        let bundle: Value = serde_json::from_slice(&payload).expect("JSON");
+        if bundle["seq"].as_i64().expect("a number") >= position {
+            break bundle;
+        }
+    };
+    assert_eq!((bundle["revoked"].as_array().expect("a list").len(), &bundle["eventId"]), (1, &show["id"]));
+    for (token, status) in [(None, 401), (Some(AUDITOR_TOKEN), 403)] {
+        let mut get = tickiz.http.get(&url);
+        if let Some(token) = token {
+            get = get.bearer_auth(token);
+        }
+        assert_eq!(get.send().await.expect("it answers").status(), status);
+    }
+
+    let file = door.path().join("bundle.json");
+    let path = file.to_str().expect("a path").to_owned();
+    let event = text(&show["id"]);
+    let (exit, said) = gate_command(&tickiz, &["fetch", "--event", &event, "--bundle", &path]).await;
+    assert_eq!(exit, 0, "{said}");
+    let first_bundle = std::fs::read(&file).expect("a bundle");
+
+    // An evening: killed in between, it knows afterwards whom it let in; what it was writing then does not count.
+    let (answers, _) = run_gate(door.path(), "North", &[&one, &one, &revoked, "menu"]).await;
+    assert_eq!(outcomes(&answers), ["ADMITTED", "ALREADY_USED", "REVOKED", "NOT_A_TICKET"]);
+    let journal = door.path().join("North.journal");
+    let mut half = std::fs::read(&journal).expect("a journal");
+    half.extend_from_slice(b"{\"kind\":\"Admitted\",\"scanId\"");
+    std::fs::write(&journal, half).expect("a journal");
+    let (answers, _) = run_gate(door.path(), "North", &[&one, &two]).await;
+    assert_eq!(outcomes(&answers), ["ALREADY_USED", "ADMITTED"]);
+    // Another gate knows nothing of it.
+    let (answers, _) = run_gate(door.path(), "South", &[&two]).await;
+    assert_eq!(outcomes(&answers), ["ADMITTED"]);
+
+    // A newer bundle counts; the old one is not taken back, and a changed one is not believed.
+    let mut later = confirmed(&tickiz, &show, 1, "later").await;
+    later.1 = tickiz.booking(&later.0).await;
+    let newer = loop {
+        let (exit, said) = gate_command(&tickiz, &["fetch", "--event", &event, "--bundle", &path]).await;
+        assert_eq!(exit, 0, "{said}");
+        let bytes = std::fs::read(&file).expect("a bundle");
+        let signed: Value = serde_json::from_slice(&bytes).expect("JSON");
+        let payload = STANDARD.decode(signed["payload"].as_str().expect("text")).expect("Base64");
+        let newer: Value = serde_json::from_slice(&payload).expect("JSON");
+        if newer["seq"].as_i64() > bundle["seq"].as_i64() {
+            break bytes;
+        }
+    };
+    assert_eq!(
+        outcomes(&run_gate(door.path(), "North", &[&text(&later.1["tickets"][0]["code"])]).await.0),
+        ["ADMITTED"]
+    );
+    std::fs::write(&file, &first_bundle).expect("a file");
+    let (answers, said) = run_gate(door.path(), "North", &[&one]).await;
+    assert!(answers.is_empty() && said.contains("older"), "{said}");
+    let changed = String::from_utf8(newer).expect("UTF-8").replacen("\"payload\":\"e", "\"payload\":\"f", 1);
+    std::fs::write(&file, changed).expect("a file");
+    let (answers, said) = run_gate(door.path(), "North", &[&one]).await;
+    assert!(answers.is_empty() && said.contains("signature"), "{said}");
+
+    // Afterwards: what each gate did, and that one came in twice.
+    let merge = async |gate: &str| {
+        let journal = door.path().join(format!("{gate}.journal"));
+        gate_command(&tickiz, &["merge", "--journal", journal.to_str().expect("a path")]).await
+    };
+    for _ in 0..2 {
+        let (exit, said) = merge("North").await;
+        assert!(exit == 0 && said.contains("3 scans handed in, 0 of them"), "{said}");
+    }
+    let (exit, said) = merge("South").await;
+    assert!(exit == 1 && said.contains("ALREADY_USED") && said.contains("North"), "{said}");
+    tickiz.stop().await;
+    let (code, report) = Tickiz::verify(data_dir.path(), None).await;
+    assert_eq!(code, 0, "{report}");
 }

@@ -1,6 +1,7 @@
 //! The routes of this role.
 
 mod body;
+mod gate;
 mod graphql;
 mod negotiate;
 mod resources;
@@ -88,6 +89,7 @@ pub fn router(web: Web) -> Router {
         .route("/tickets/{id}/event.ics", get(tickets::calendar))
         .route("/tickets/{id}/{number}/pass.pkpass", get(tickets::pass))
         .route("/tickets/{id}/{number}/google-wallet", get(tickets::google_wallet))
+        .route("/gate/v1/events/{id}/bundle", get(gate::bundle))
         .route("/", get(resources::landing))
         .route("/healthz", get(resources::healthz))
         .route("/readyz", get(resources::readyz))

@@ -79,6 +79,7 @@ impl House {
         let access = AccessPolicy::new().with_organizer(ORGANIZER_TOKEN, ORGANIZER).with_auditor(AUDITOR_TOKEN);
         let api = Arc::new(QueryApi::new(QueryApiParts {
             wallets: tickiz_query_api::Wallets::default(),
+            bundles: tickiz_tickets::BundleSigner::from_seed(&[9; 32]),
             templates: Arc::new(tickiz_documents::Templates::built_in().expect("they are tried at build")),
             public_url: "http://localhost".to_owned(),
             mail_from: "tickets@tickiz.example".to_owned(),

@@ -34,7 +34,7 @@ use tickiz_projections::{
     DomainEventStream, LiveService, ProjectorHandle, ProjectorOptions, ProjectorService, live::LiveOptions,
 };
 use tickiz_query_api::{AccessPolicy, QueryApi, QueryApiParts, SocketLimits};
-use tickiz_tickets::{KeyRing, TicketSigner};
+use tickiz_tickets::{BundleSigner, KeyRing, TicketSigner};
 use tokio::task::JoinSet;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
@@ -301,6 +301,7 @@ pub async fn query_api(
         signer: keys.clone(),
         templates: templates(config)?,
         wallets: super::wallets::of(config)?,
+        bundles: BundleSigner::from_seed(&stores.log.secrets().derive("gate-bundle-key")),
         public_url: public_url.trim_end_matches('/').to_owned(),
         mail_from: config.mail_from.clone(),
         access,

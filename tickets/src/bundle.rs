@@ -1,0 +1,218 @@
+//! What a gate takes with it where there is no network: the public keys, and which tickets are no longer valid.
+//!
+//! Signed by a key of its own, over a text that no ticket's signature can be of:
+//!
+//! ```text
+//! signature = Ed25519( bundle key, "TICKIZ-BUNDLE-V1" 0x00 || payload )
+//! ```
+//!
+//! A gate trusts the key that it got with its first bundle, over a connection that it trusts, and refuses bundles by another, of
+//! another show, and older ones than it had: somebody who puts back an old one brings refunded tickets back to life.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use ed25519_dalek::{PUBLIC_KEY_LENGTH, SECRET_KEY_LENGTH, Signature, Signer, SigningKey, VerifyingKey};
+use serde::{Deserialize, Serialize};
+
+use crate::keys::{KeyError, KeyRing, TicketVerifier};
+
+/// What is signed begins with this, so that it is no ticket and nothing else.
+const DOMAIN: &[u8] = b"TICKIZ-BUNDLE-V1\0";
+/// How old a bundle may be before a gate warns, in seconds: what was refunded since it does not know.
+pub const STALE_AFTER_SECONDS: u64 = 15 * 60;
+
+/// One public key of ticket codes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BundleKey {
+    /// Its number.
+    pub kid: u8,
+    /// The key, standard Base64.
+    pub x: String,
+}
+
+/// What a gate knows of one show. Ticket numbers are decimal text, since JSON numbers end at 2^53; times are unix seconds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Bundle {
+    /// The show's number in codes.
+    pub event: u32,
+    /// The show's id.
+    pub event_id: String,
+    /// The show's title, for whoever stands at the gate.
+    pub title: String,
+    /// The log's position up to which it is complete: it only rises.
+    pub seq: i64,
+    /// When it was made.
+    pub created: u64,
+    /// Until when a gate may rely on it.
+    pub valid_until: u64,
+    /// The keys that codes are signed with.
+    pub keys: Vec<BundleKey>,
+    /// Of tickets that were issued anew, the lowest revision that is valid.
+    pub min_rev: BTreeMap<String, u8>,
+    /// The tickets that are no longer valid at all.
+    pub revoked: BTreeSet<String>,
+}
+
+/// A bundle as it travels.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignedBundle {
+    /// The bundle's JSON, standard Base64: what is signed is these bytes and no others.
+    pub payload: String,
+    /// Standard Base64.
+    pub signature: String,
+    /// The public key that it is signed with, standard Base64.
+    pub key: String,
+}
+
+/// Why a bundle is not believed.
+#[derive(Debug, thiserror::Error)]
+pub enum BundleError {
+    /// It is none.
+    #[error("not a bundle: {0}")]
+    Form(&'static str),
+    /// It is by another key than the one that is trusted.
+    #[error("the bundle is signed by another key than this gate's first one")]
+    OtherKey,
+    /// It was changed, or is not by whom it says.
+    #[error("the bundle's signature is wrong")]
+    Signature,
+    /// A key in it is none.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+}
+
+/// Signs bundles. Wiped from memory when dropped; prints nothing of itself.
+pub struct BundleSigner(SigningKey);
+
+impl BundleSigner {
+    /// The key of a seed: 32 secret random bytes.
+    #[must_use]
+    pub fn from_seed(seed: &[u8; SECRET_KEY_LENGTH]) -> Self {
+        Self(SigningKey::from_bytes(seed))
+    }
+
+    /// The public half, standard Base64.
+    #[must_use]
+    pub fn public_key(&self) -> String {
+        BASE64_STANDARD.encode(self.0.verifying_key().to_bytes())
+    }
+
+    /// Signs a bundle.
+    ///
+    /// # Panics
+    /// Never: a bundle is texts and numbers.
+    #[must_use]
+    pub fn sign(&self, bundle: &Bundle) -> SignedBundle {
+        let payload = serde_json::to_vec(bundle).expect("texts and numbers are JSON");
+        let signature = self.0.sign(&message(&payload)).to_bytes();
+        SignedBundle {
+            payload: BASE64_STANDARD.encode(payload),
+            signature: BASE64_STANDARD.encode(signature),
+            key: self.public_key(),
+        }
+    }
+}
+
+fn message(payload: &[u8]) -> Vec<u8> {
+    [DOMAIN, payload].concat()
+}
+
+fn bytes<const N: usize>(text: &str, what: &'static str) -> Result<[u8; N], BundleError> {
+    let bytes = BASE64_STANDARD.decode(text).map_err(|_| BundleError::Form(what))?;
+    bytes.try_into().map_err(|_| BundleError::Form(what))
+}
+
+impl SignedBundle {
+    /// The bundle, if it is by its key, and that is the trusted one; without one, whoever calls trusts where it came from.
+    ///
+    /// # Errors
+    /// [`BundleError`].
+    pub fn open(&self, trusted: Option<&str>) -> Result<Bundle, BundleError> {
+        if trusted.is_some_and(|trusted| trusted != self.key) {
+            return Err(BundleError::OtherKey);
+        }
+        let key: [u8; PUBLIC_KEY_LENGTH] = bytes(&self.key, "its key is none")?;
+        let key = VerifyingKey::from_bytes(&key).map_err(|_| KeyError::Unusable)?;
+        let signature = Signature::from_bytes(&bytes(&self.signature, "its signature is none")?);
+        let payload =
+            BASE64_STANDARD.decode(&self.payload).map_err(|_| BundleError::Form("its payload is no Base64"))?;
+        key.verify_strict(&message(&payload), &signature).map_err(|_| BundleError::Signature)?;
+        serde_json::from_slice(&payload).map_err(|_| BundleError::Form("its payload is of another version"))
+    }
+}
+
+impl Bundle {
+    /// The public keys of a ring, as a bundle has them.
+    #[must_use]
+    pub fn keys_of(ring: &KeyRing) -> Vec<BundleKey> {
+        let key = |(kid, key): (u8, [u8; PUBLIC_KEY_LENGTH])| BundleKey { kid, x: BASE64_STANDARD.encode(key) };
+        ring.public_keys().into_iter().map(key).collect()
+    }
+
+    /// What checks codes by its keys.
+    ///
+    /// # Errors
+    /// When a key is none.
+    pub fn verifier(&self) -> Result<TicketVerifier, BundleError> {
+        let mut verifier = TicketVerifier::default();
+        for key in &self.keys {
+            verifier.add(key.kid, &bytes(&key.x, "a key is none")?)?;
+        }
+        Ok(verifier)
+    }
+
+    /// Its lists as [`crate::Gate`] wants them.
+    ///
+    /// # Errors
+    /// When a number is none.
+    pub fn lists(&self) -> Result<(BTreeMap<u64, u8>, BTreeSet<u64>), BundleError> {
+        let number = |text: &String| text.parse::<u64>().map_err(|_| BundleError::Form("a ticket's number is none"));
+        let min_rev =
+            self.min_rev.iter().map(|(ticket, rev)| Ok((number(ticket)?, *rev))).collect::<Result<_, BundleError>>()?;
+        let revoked = self.revoked.iter().map(number).collect::<Result<_, BundleError>>()?;
+        Ok((min_rev, revoked))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bundle() -> Bundle {
+        Bundle {
+            event: 7,
+            event_id: "e".to_owned(),
+            title: "Đêm nhạc".to_owned(),
+            seq: 12,
+            created: 1_800_000_000,
+            valid_until: 1_800_086_400,
+            keys: Vec::new(),
+            min_rev: [(u64::MAX.to_string(), 2)].into(),
+            revoked: ["9007199254740993".to_owned()].into(),
+        }
+    }
+
+    #[test]
+    fn a_bundle_is_believed_as_it_was_signed_and_by_the_trusted_key_alone() {
+        let signer = BundleSigner::from_seed(&[3; 32]);
+        let signed = signer.sign(&bundle());
+        assert_eq!(signed.open(Some(&signer.public_key())).unwrap(), bundle());
+        assert_eq!(bundle().lists().unwrap().1, [9_007_199_254_740_993].into());
+        let other = BundleSigner::from_seed(&[4; 32]);
+        assert!(matches!(signed.open(Some(&other.public_key())), Err(BundleError::OtherKey)));
+        let changed = other.sign(&Bundle { seq: 13, ..bundle() });
+        for wrong in [
+            SignedBundle { payload: changed.payload.clone(), ..signed.clone() },
+            SignedBundle { signature: changed.signature.clone(), ..signed.clone() },
+            SignedBundle { key: changed.key, ..signed.clone() },
+        ] {
+            assert!(matches!(wrong.open(None), Err(BundleError::Signature)), "{wrong:?}");
+        }
+        // Not even of the same bytes without what makes it a bundle's.
+        let bare = SigningKey::from_bytes(&[3; 32]).sign(&BASE64_STANDARD.decode(&signed.payload).unwrap()).to_bytes();
+        let bare = SignedBundle { signature: BASE64_STANDARD.encode(bare), ..signed };
+        assert!(matches!(bare.open(None), Err(BundleError::Signature)));
+    }
+}
