@@ -35,10 +35,12 @@ macro_rules! documents {
 /// Those that are shown; a test compares them with the repository's.
 const DOCUMENTS: &[Document] = &documents! {
     "README.md": "What it is, and the first commands",
+    "docs/api.md": "The API by example",
     "docs/graphql.md": "The GraphQL endpoint: HTTP, WebSockets, who sees what",
-    "docs/errors.md": "Errors: causes and cures",
+    "docs/errors.md": "Errors and exit codes: causes and cures",
     "docs/limits.md": "Limits",
     "ARCHITECTURE.md": "Architecture, with the argument for each promise",
+    "docs/how-to.md": "How to add an aggregate, a projection, a gateway",
     "docs/operations.md": "Operations: what is counted and traced",
     "docs/payments.md": "Payments",
     "docs/auditors.md": "For auditors",
@@ -47,8 +49,13 @@ const DOCUMENTS: &[Document] = &documents! {
 };
 
 /// What documents show or link beside each other, by path, with its media type.
-const FILES: &[(&str, &str, &str)] =
-    &[("schemas/schema.graphql", "text/plain; charset=utf-8", include_str!("../../../schemas/schema.graphql"))];
+const FILES: &[(&str, &str, &str)] = &[
+    ("schemas/schema.graphql", "text/plain; charset=utf-8", include_str!("../../../schemas/schema.graphql")),
+    ("docs/pictures/booking-states.svg", "image/svg+xml", include_str!("../../../docs/pictures/booking-states.svg")),
+    ("docs/pictures/crates.svg", "image/svg+xml", include_str!("../../../docs/pictures/crates.svg")),
+    ("docs/pictures/demo-hall.svg", "image/svg+xml", include_str!("../../../docs/pictures/demo-hall.svg")),
+    ("docs/pictures/event-states.svg", "image/svg+xml", include_str!("../../../docs/pictures/event-states.svg")),
+];
 
 /// Each document's page, made when the first of them is asked for.
 static PAGES: LazyLock<HashMap<String, String>> =
