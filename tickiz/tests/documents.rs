@@ -228,7 +228,7 @@ fn paths<'a>(text: &'a str, folders: &BTreeSet<String>) -> Vec<&'a str> {
 
 /// Whether there is such a path; `*` stands for any name.
 fn exists(base: &Path, path: &str) -> bool {
-    let Some((first, rest)) = path.split_once('/').or_else(|| Some((path, ""))) else { return true };
+    let (first, rest) = path.split_once('/').unwrap_or((path, ""));
     let matching: Vec<PathBuf> = if first == "*" {
         let entries = fs::read_dir(base).into_iter().flatten().flatten();
         entries.map(|entry| entry.path()).collect()
