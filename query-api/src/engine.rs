@@ -52,6 +52,11 @@ impl Engine {
         Self { app, schema, guard, operations: Arc::new(Semaphore::new(MAX_OPERATIONS)) }
     }
 
+    /// Whether the schema may be asked for.
+    pub fn introspection(&self) -> bool {
+        self.guard.introspection()
+    }
+
     /// The operation that a request asks for, or why not.
     pub fn admit(&self, request: RawRequest, sender: &Sender) -> Result<Admitted, Reply> {
         let baked = self.guard.admit(request).map_err(|faults| self.refuse(faults, sender.trace))?;

@@ -8,10 +8,12 @@ use tickiz_domain::{
     },
     ids::{PaymentId, RefundId},
     money::Money,
+    stored::StoredEvent,
 };
 
 use crate::{
     examples::{ATTEMPT, EARLIER_ATTEMPT, booking_placed, issued},
+    pictures::Move,
     support::{handle, id, now, vnd},
     table::{Outcome, cells},
 };
@@ -199,6 +201,29 @@ fn admit(scan: u128, change: impl Fn(&mut AdmitTicket)) -> BookingCommand {
 
 fn decline() -> BookingCommand {
     BookingCommand::RecordDecline { payment_id: payment(), reason: "declined by the issuer".to_owned() }
+}
+
+/// What a Booking is in, as its picture calls it.
+fn stage(booking: &Booking) -> String {
+    booking.0.as_ref().map_or_else(|| "none".to_owned(), |purchase| format!("{:?}", purchase.status))
+}
+
+/// From where to where, by which domain event: every cell of the table that moves a Booking.
+pub fn moves() -> Vec<Move> {
+    let mut moves = Vec::new();
+    for (state, (name, column)) in STATES.iter().flat_map(|state| COLUMNS.iter().map(move |column| (state, column))) {
+        let terms = Terms { release_on_decline: name.ends_with(", releases"), ..Terms::default() };
+        let mut booking = in_state(state, terms);
+        let refund_id = refund_of(&booking);
+        let recorded = handle(&mut booking, column(refund_id)).unwrap_or_default();
+        let mut booking = in_state(state, terms);
+        for recorded in recorded {
+            let (from, name) = (stage(&booking), recorded.type_name());
+            booking.fold(recorded);
+            moves.push(Move { from, to: stage(&booking), name });
+        }
+    }
+    moves
 }
 
 #[test]

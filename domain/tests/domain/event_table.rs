@@ -1,10 +1,14 @@
 //! Every cell of the Event's state × command table. The states are reached by commands alone.
 
 use chrono::{DateTime, Duration, Utc};
-use tickiz_domain::event::{ChangeEvent, Event, EventCommand, Show, VenueTime};
+use tickiz_domain::{
+    event::{ChangeEvent, Event, EventCommand, EventStatus, Show, VenueTime},
+    stored::StoredEvent,
+};
 
 use crate::{
     examples::{event_created, seat},
+    pictures::Move,
     support::{afterwards, handle, now, starts, venue_time},
     table::{Outcome, cells},
 };
@@ -97,6 +101,32 @@ fn in_state(state: &str) -> Event {
         assert_eq!(recorded.len(), 1, "{said}");
     }
     event
+}
+
+/// What an Event is in, as its picture calls it.
+fn stage(event: &Event) -> String {
+    match &event.0 {
+        None => "none".to_owned(),
+        Some(show) if show.postponed && show.status == EventStatus::Published => "Postponed".to_owned(),
+        Some(show) => format!("{:?}", show.status),
+    }
+}
+
+/// From where to where, by which domain event: every cell of the table that moves an Event.
+pub fn moves() -> Vec<Move> {
+    let mut moves = Vec::new();
+    for (state, (_, column)) in STATES.iter().flat_map(|state| COLUMNS.iter().map(move |column| (state, column))) {
+        let mut event = in_state(state);
+        let show = event.0.clone().or_else(|| in_state("draft").0).unwrap();
+        let recorded = handle(&mut event, column(&show)).unwrap_or_default();
+        let mut event = in_state(state);
+        for recorded in recorded {
+            let (from, name) = (stage(&event), recorded.type_name());
+            event.fold(recorded);
+            moves.push(Move { from, to: stage(&event), name });
+        }
+    }
+    moves
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod event_rules;
 mod event_table;
 mod examples;
 mod golden;
+mod pictures;
 mod schemas;
 mod support;
 mod table;

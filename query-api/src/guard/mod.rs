@@ -40,6 +40,11 @@ impl Guard {
         Self { model: Model::of_sdl(sdl), introspection }
     }
 
+    /// Whether the schema may be asked for.
+    pub const fn introspection(&self) -> bool {
+        self.introspection
+    }
+
     /// The operation that a request asks for, complete and checked.
     ///
     /// # Errors

@@ -1,8 +1,11 @@
 //! The routes of this role.
 
 mod body;
+mod docs;
+mod explorer;
 mod gate;
 mod graphql;
+mod landing;
 mod negotiate;
 mod resources;
 mod tickets;
@@ -42,6 +45,8 @@ pub struct Web {
     pub socket_limits: SocketLimits,
     /// The end of the program: WebSockets are closed.
     pub shutdown: CancellationToken,
+    /// Whether GraphiQL is served: not in production.
+    explorer: bool,
     head_at_start: i64,
     ready: Arc<AtomicBool>,
 }
@@ -50,6 +55,7 @@ impl Web {
     /// What the routes of that engine share.
     pub fn new(engine: Engine, head_at_start: i64, socket_limits: SocketLimits, shutdown: CancellationToken) -> Self {
         Self {
+            explorer: engine.introspection(),
             groups: FrameGroups::new(engine.clone()),
             engine,
             bodies: BodyBudget::new(),
@@ -90,7 +96,10 @@ pub fn router(web: Web) -> Router {
         .route("/tickets/{id}/{number}/pass.pkpass", get(tickets::pass))
         .route("/tickets/{id}/{number}/google-wallet", get(tickets::google_wallet))
         .route("/gate/v1/events/{id}/bundle", get(gate::bundle))
-        .route("/", get(resources::landing))
+        .merge(explorer::routes(web.explorer))
+        .route("/", get(landing::landing))
+        .route("/docs", get(docs::first))
+        .route("/docs/{*path}", get(docs::document))
         .route("/healthz", get(resources::healthz))
         .route("/readyz", get(resources::readyz))
         .route("/metrics", get(resources::metrics))

@@ -1,11 +1,11 @@
-//! What is served beside GraphQL: probes, metrics, seating plans, public keys, and a page that says what runs here.
+//! What is served beside GraphQL: probes, metrics, seating plans, public keys.
 
 use std::sync::atomic::Ordering;
 
 use axum::{
     extract::{Path, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
-    response::{Html, IntoResponse, Response},
+    response::{IntoResponse, Response},
 };
 use serde_json::json;
 use tickiz_domain::seating_plan::PlanHash;
@@ -88,19 +88,4 @@ pub async fn seat_plan(State(web): State<Web>, Path(hash): Path<String>, headers
         response.headers_mut().insert(header::ETAG, tag);
     }
     response
-}
-
-/// `GET /`: what runs here.
-pub async fn landing(headers: HeaderMap) -> Response {
-    let policy =
-        "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-    let page = include_str!("landing.html").replace("{host}", host(&headers));
-    ([(header::CONTENT_SECURITY_POLICY, policy)], Html(page)).into_response()
-}
-
-/// The address as the visitor wrote it, where it is nothing but one; it goes into a page.
-fn host(headers: &HeaderMap) -> &str {
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    host.filter(|host| !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b".:-[]".contains(&b)))
-        .unwrap_or("localhost:8080")
 }

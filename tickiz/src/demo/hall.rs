@@ -113,9 +113,74 @@ pub fn plan(house: &House) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use std::{collections::BTreeMap, fmt::Write, fs, path::Path};
+
     use tickiz_domain::seating_plan::SeatingPlan;
 
     use super::*;
+
+    /// A plan's seats as dots in the colours of their categories. A category is one path of lines without length, whose round
+    /// ends are the dots: a tenth of what as many circles would take.
+    fn picture(plan: &Value) -> String {
+        let number = |value: &Value| value.as_f64().expect("a number");
+        let list = |value: &Value| value.as_array().expect("a list").clone();
+        let mut dots: BTreeMap<String, String> = BTreeMap::new();
+        let mut names = String::new();
+        for zone in list(&plan["zones"]) {
+            let (x, y) = (number(&zone["position"]["x"]), number(&zone["position"]["y"]));
+            let name = zone["name"].as_str().expect("a name");
+            writeln!(names, "<text x=\"{x}\" y=\"{}\">{name}</text>", y - 38.0).expect("a String takes everything");
+            for row in list(&zone["rows"]) {
+                let (x, y) = (x + number(&row["position"]["x"]), y + number(&row["position"]["y"]));
+                for seat in list(&row["seats"]) {
+                    let (x, y) = (x + number(&seat["position"]["x"]), y + number(&seat["position"]["y"]));
+                    let path = dots.entry(seat["category"].as_str().expect("a category").to_owned()).or_default();
+                    write!(path, "M{x:.0} {y:.0}h0").expect("a String takes everything");
+                }
+            }
+        }
+        let (width, height) = (number(&plan["size"]["width"]), number(&plan["size"]["height"]));
+        let mut svg = format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {}\" width=\"440\" role=\"img\">\n\
+             <title>{}</title>\n<style>text{{font:22px system-ui,sans-serif;fill:#1c2733}}.ground{{fill:#fff}}\
+             path{{fill:none;stroke-width:15;stroke-linecap:round}}.stage{{fill:#5b7690}}\
+             @media(prefers-color-scheme:dark){{text{{fill:#e4ebf2}}.ground{{fill:#11181f}}}}</style>\n\
+             <rect class=\"ground\" width=\"100%\" height=\"100%\" rx=\"12\"/>\n\
+             <rect class=\"stage\" x=\"{}\" y=\"18\" width=\"{}\" height=\"14\" rx=\"6\"/>\n",
+            height + 60.0,
+            plan["name"].as_str().expect("a name"),
+            width * 0.3,
+            width * 0.4,
+        );
+        let mut legend = 60.0;
+        for category in list(&plan["categories"]) {
+            let (name, colour) =
+                (category["name"].as_str().expect("a name"), category["color"].as_str().expect("a colour"));
+            writeln!(svg, "<path stroke=\"{colour}\" d=\"{}\"/>", dots[name]).expect("a String takes everything");
+            let y = height + 20.0;
+            writeln!(
+                names,
+                "<path stroke=\"{colour}\" d=\"M{legend} {}h0\"/><text x=\"{}\" y=\"{y}\">{name}</text>",
+                y - 7.0,
+                legend + 18.0
+            )
+            .expect("a String takes everything");
+            legend += 180.0;
+        }
+        svg + &names + "</svg>\n"
+    }
+
+    #[test]
+    fn the_picture_of_the_hall_is_its_plan() {
+        let picture = picture(&plan(&HALL));
+        assert_eq!(picture.matches("h0").count(), 2_160 + 4, "every seat, and the categories");
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/pictures/demo-hall.svg");
+        if std::env::var("TICKIZ_BLESS").is_ok_and(|value| value == "1") {
+            fs::write(&file, &picture).expect("the file can be written");
+        }
+        let committed = fs::read_to_string(&file).unwrap_or_default();
+        assert!(committed == picture, "docs/pictures/demo-hall.svg is not the plan: run `cargo xtask schema`");
+    }
 
     #[test]
     fn the_hall_has_two_thousand_seats_and_the_arena_twenty_thousand() {
