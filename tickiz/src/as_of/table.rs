@@ -123,6 +123,7 @@ impl Writer {
     /// When a file cannot be finished.
     pub fn finish(mut self) -> anyhow::Result<Vec<Value>> {
         self.csv.flush()?;
+        #[cfg_attr(not(feature = "parquet"), expect(unused_mut, reason = "only Parquet adds a file"))]
         let mut files = vec![format!("{}.csv", self.shape.name)];
         #[cfg(feature = "parquet")]
         if let Some(parquet) = self.parquet {
