@@ -6,7 +6,7 @@
 //!   log as such a stream.
 //! * [`events`], [`bookings`]: the projections. [`project`]: how a batch goes into the store. [`plans`]: seating plans.
 //! * [`mirror`]: who is told what they have written. [`service`]: runs them. [`live`]: what changes, to those who watch it.
-//! * [`rebuild`]: another version of a projection, built beside the one that answers.
+//! * [`rebuild`]: another version of a projection, built beside the one that answers. [`up_to`]: one as it stood at a position.
 //! * [`compare`]: compares the read models with the log.
 
 pub mod bookings;
@@ -21,6 +21,7 @@ pub mod project;
 pub mod rebuild;
 pub mod service;
 pub mod stream;
+pub mod up_to;
 
 pub use compare::{Difference, compare_with_log};
 pub use live::{LiveFeeds, LiveService};

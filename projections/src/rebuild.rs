@@ -86,7 +86,8 @@ impl From<ProjectError> for RebuildError {
     }
 }
 
-fn projector(projection: Projection, log: &Arc<dyn LogSource>) -> Box<dyn Projector> {
+/// What builds a projection.
+pub(crate) fn projector(projection: Projection, log: &Arc<dyn LogSource>) -> Box<dyn Projector> {
     match projection {
         Projection::Events => Box::new(EventsProjector::new(Arc::new(PlanSource::new(log.clone())))),
         Projection::Bookings => Box::new(BookingsProjector::default()),

@@ -19,6 +19,7 @@ use tickiz_read_models::Projection;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    as_of::AsOf,
     config::Config,
     serve,
     stores::{self, Stores},
@@ -50,11 +51,15 @@ pub struct ReplayArguments {
     #[arg(long, conflicts_with = "projection")]
     poisoned: bool,
     /// Writes the projection (all without `--projection`) as it stood at this instant, RFC 3339, as CSV; builds nothing.
+    /// Interrupted, the same command goes on where it was.
     #[arg(long, value_name = "TIME", requires = "out", conflicts_with_all = ["back", "drop_old", "poisoned"])]
     as_of: Option<DateTime<Utc>>,
     /// Where the files of `--as-of` go.
     #[arg(long, value_name = "FOLDER", requires = "as_of")]
     out: Option<PathBuf>,
+    /// Writes `--as-of` as Parquet too, beside the CSV; the program has to be built with the feature `parquet`.
+    #[arg(long, requires = "as_of")]
+    parquet: bool,
     /// One JSON document a line, for a program.
     #[arg(long)]
     json: bool,
@@ -84,7 +89,7 @@ pub async fn run(config: &Config, arguments: &ReplayArguments) -> anyhow::Result
     let stores = stores::open_to_read(config).await?;
     if let (Some(at), Some(out)) = (arguments.as_of, &arguments.out) {
         let wanted = arguments.projection.map_or(Projection::ALL.as_slice(), |Projections(wanted)| wanted);
-        crate::as_of::run(&stores.log, wanted, at, out).await?;
+        crate::as_of::run(&stores.log, AsOf { wanted, at, out, parquet: arguments.parquet }).await?;
         stores.log_service.shutdown().await;
         return Ok(ExitCode::SUCCESS);
     }

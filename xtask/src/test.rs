@@ -24,7 +24,8 @@ const BUILD_LIBRARIES: &[&str] = &["libssl", "libcrypto", "zlib"];
 const BUILD_PACKAGES: &[&str] = &["make", "pkg-config", "libssl-dev", "zlib1g-dev"];
 
 /// Every crate, with what is apart only so that a first build is small.
-const EVERYTHING: [&str; 3] = ["--workspace", "--features", "tickiz/distributed,tickiz-documents/wallet"];
+const EVERYTHING: [&str; 3] =
+    ["--workspace", "--features", "tickiz/distributed,tickiz/parquet,tickiz-documents/wallet"];
 
 /// Options of `cargo xtask test`.
 #[derive(Args)]

@@ -41,6 +41,7 @@ const DOCUMENTS: &[Document] = &documents! {
     "docs/limits.md": "Limits",
     "ARCHITECTURE.md": "Architecture, with the argument for each promise",
     "docs/how-to.md": "How to add an aggregate, a projection, a gateway",
+    "docs/gate.md": "At the gate",
     "docs/operations.md": "Operations: what is counted and traced",
     "docs/payments.md": "Payments",
     "docs/auditors.md": "For auditors",
