@@ -296,7 +296,7 @@ impl History {
             seat_id: line.seat_id.clone(),
             kid: 1,
             event_number: 1,
-            number: TicketNumber(u64::MAX),
+            number: TicketNumber(line.ticket_id.0.as_u64_pair().1),
             admission_class: 0,
             revision: 0,
             flags: 0,

@@ -202,7 +202,7 @@ impl Stage {
                 seat_id: line.seat_id.clone(),
                 kid: 1,
                 event_number: 11,
-                number: TicketNumber(u64::MAX),
+                number: TicketNumber(line.ticket_id.0.as_u64_pair().1),
                 admission_class: 1,
                 revision: 0,
                 flags: 0,
