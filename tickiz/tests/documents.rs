@@ -244,7 +244,7 @@ fn every_file_that_a_document_names_is_there() {
         .expect("the repository can be read")
         .filter_map(|entry| entry.ok().filter(|entry| entry.path().is_dir())?.file_name().into_string().ok())
         // What is made, not committed.
-        .filter(|name| !["target", "data"].contains(&name.as_str()))
+        .filter(|name| !["target", "data", ".dev"].contains(&name.as_str()))
         .collect();
     let mut missing = Vec::new();
     for document in documents() {

@@ -157,8 +157,7 @@ mod tests {
 
     #[test]
     fn a_named_package_narrows_the_run_and_nothing_else_does() {
-        let everything =
-            "test --locked --no-fail-fast --workspace --features tickiz/distributed,tickiz-documents/wallet";
+        let everything = "test --locked --no-fail-fast --workspace --features tickiz/distributed,tickiz/parquet,tickiz-documents/wallet";
         assert_eq!(arguments(&[]), everything);
         assert_eq!(arguments(&["-p", "xtask"]), "test --locked --no-fail-fast -p xtask");
         assert_eq!(arguments(&["--package=xtask"]), "test --locked --no-fail-fast --package=xtask");
