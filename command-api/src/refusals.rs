@@ -117,6 +117,10 @@ pub fn booking(error: &BookingError) -> Refusal {
         E::HoldExpired { .. } => ErrorCode::HoldExpired,
         E::AlreadyCancelled | E::AlreadyPaid | E::ShowStarted | E::ShowClosed => ErrorCode::Conflict,
         E::TicketRevoked | E::TicketSuperseded | E::AlreadyAdmitted { .. } => ErrorCode::Conflict,
+        E::ScanReused => {
+            let path = vec!["input".into(), "scanId".into()];
+            return Refusal::new(ErrorCode::IdempotencyKeyReused, error.to_string()).at(path);
+        }
         E::UnknownTicket => return Refusal::not_found("ticket"),
         E::TooManyPayments | E::TooManyScans => ErrorCode::LimitExceeded,
         E::AlreadyPlaced | E::SeatTwice(_) | E::RefundExceedsReceived(_) | E::Malformed(_) => return internal(error),

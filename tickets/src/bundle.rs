@@ -47,6 +47,8 @@ pub struct Bundle {
     pub created: u64,
     /// Until when a gate may rely on it.
     pub valid_until: u64,
+    /// Until when tickets are valid as the show now stands: one that was moved has tickets whose own time ends before.
+    pub tickets_until: u64,
     /// The keys that codes are signed with.
     pub keys: Vec<BundleKey>,
     /// Of tickets that were issued anew, the lowest revision that is valid.
@@ -188,6 +190,7 @@ mod tests {
             seq: 12,
             created: 1_800_000_000,
             valid_until: 1_800_086_400,
+            tickets_until: 1_800_086_400,
             keys: Vec::new(),
             min_rev: [(u64::MAX.to_string(), 2)].into(),
             revoked: ["9007199254740993".to_owned()].into(),

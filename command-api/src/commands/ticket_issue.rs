@@ -13,13 +13,19 @@ use crate::ids::Ids;
 /// How long a ticket is good after its show is over, in hours: late trains, shows that run on, and gates with wrong clocks.
 const GRACE_HOURS: i64 = 24;
 
+/// Until when a ticket of the show is valid, as the show stands.
+#[must_use]
+pub fn valid_until(show: &Show) -> DateTime<Utc> {
+    show.over_at() + Duration::hours(GRACE_HOURS)
+}
+
 /// The tickets of these lines, in their order, valid from `now` on.
 ///
 /// A show whose date is open has tickets without an end: nobody knows yet when it is over.
 #[must_use]
 pub fn issue_tickets(ids: &Ids, kid: u8, show: &Show, lines: &[Line], now: DateTime<Utc>) -> Vec<IssuedTicket> {
     let not_before = unix_seconds(now);
-    let expires = if show.postponed { u32::MAX } else { unix_seconds(show.over_at() + Duration::hours(GRACE_HOURS)) };
+    let expires = if show.postponed { u32::MAX } else { unix_seconds(valid_until(show)) };
     let issue = |line: &Line| IssuedTicket {
         ticket_id: line.ticket_id,
         ticket_type_id: line.ticket_type_id,

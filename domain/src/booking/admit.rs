@@ -12,8 +12,10 @@ use super::{
 pub(super) fn admit(purchase: &Purchase, scan: AdmitTicket) -> Decision {
     let AdmitTicket { number, revision, scan_id, gate, scanned_at, offline } = scan;
     let ticket = purchase.tickets.iter().find(|ticket| ticket.number == number).ok_or(BookingError::UnknownTicket)?;
-    if purchase.scans.iter().any(|known| known.id == scan_id) {
-        return Ok(Vec::new());
+    if let Some(known) = purchase.scans.iter().find(|known| known.id == scan_id) {
+        // The same scan again, and not another one under its name: that would let a second person in on the first one's answer.
+        let is_same = known.ticket_id == ticket.ticket_id && known.gate == gate;
+        return if is_same { Ok(Vec::new()) } else { Err(BookingError::ScanReused) };
     }
     if purchase.scans.len() >= MAX_SCANS {
         return Err(BookingError::TooManyScans);

@@ -148,22 +148,22 @@
 //!
 //! ## At the gate
 //!
-//! The ticket is one of the booking's. *again* is a scan that is recorded already. *offline* comes from a gate that had no network, and
+//! The ticket is one of the booking's. *again* is a scan that is recorded already, *same id* another ticket under its id. *offline* comes from a gate that had no network, and
 //! has let somebody in.
 //!
-//! | state | `Admit` | `Admit`, used | `Admit`, again | `Admit`, old revision | `Admit`, offline | `Admit`, offline, used |
-//! |---|---|---|---|---|---|---|
-//! | none | *NotFound* | *NotFound* | *NotFound* | *NotFound* | *NotFound* | *NotFound* |
-//! | held | *UnknownTicket* | *UnknownTicket* | *UnknownTicket* | *UnknownTicket* | *UnknownTicket* | *UnknownTicket* |
-//! | started | *UnknownTicket* | *UnknownTicket* | *UnknownTicket* | *UnknownTicket* | *UnknownTicket* | *UnknownTicket* |
-//! | paying | *UnknownTicket* | *UnknownTicket* | *UnknownTicket* | *UnknownTicket* | *UnknownTicket* | *UnknownTicket* |
-//! | confirmed | TicketAdmitted | *AlreadyAdmitted* | – | *TicketSuperseded* | TicketAdmitted | TicketScanConflicted |
-//! | free | TicketAdmitted | *AlreadyAdmitted* | – | *TicketSuperseded* | TicketAdmitted | TicketScanConflicted |
-//! | expired | *UnknownTicket* | *UnknownTicket* | *UnknownTicket* | *UnknownTicket* | *UnknownTicket* | *UnknownTicket* |
-//! | late | *UnknownTicket* | *UnknownTicket* | *UnknownTicket* | *UnknownTicket* | *UnknownTicket* | *UnknownTicket* |
-//! | cancelled | *UnknownTicket* | *UnknownTicket* | *UnknownTicket* | *UnknownTicket* | *UnknownTicket* | *UnknownTicket* |
-//! | returning | *TicketRevoked* | *TicketRevoked* | *TicketRevoked* | *TicketRevoked* | TicketScanConflicted | TicketScanConflicted |
-//! | refunded | *TicketRevoked* | *TicketRevoked* | *TicketRevoked* | *TicketRevoked* | TicketScanConflicted | TicketScanConflicted |
+//! | state | `Admit` | `Admit`, used | `Admit`, again | `Admit`, same id | `Admit`, old revision | `Admit`, offline | `Admit`, offline, used |
+//! |---|---|---|---|---|---|---|---|
+//! | none | *NotFound* | *NotFound* | *NotFound* | *NotFound* | *NotFound* | *NotFound* | *NotFound* |
+//! | held | *UnknownTicket* | *UnknownTicket* | *UnknownTicket* | *UnknownTicket* | *UnknownTicket* | *UnknownTicket* | *UnknownTicket* |
+//! | started | *UnknownTicket* | *UnknownTicket* | *UnknownTicket* | *UnknownTicket* | *UnknownTicket* | *UnknownTicket* | *UnknownTicket* |
+//! | paying | *UnknownTicket* | *UnknownTicket* | *UnknownTicket* | *UnknownTicket* | *UnknownTicket* | *UnknownTicket* | *UnknownTicket* |
+//! | confirmed | TicketAdmitted | *AlreadyAdmitted* | – | *ScanReused* | *TicketSuperseded* | TicketAdmitted | TicketScanConflicted |
+//! | free | TicketAdmitted | *AlreadyAdmitted* | – | *ScanReused* | *TicketSuperseded* | TicketAdmitted | TicketScanConflicted |
+//! | expired | *UnknownTicket* | *UnknownTicket* | *UnknownTicket* | *UnknownTicket* | *UnknownTicket* | *UnknownTicket* | *UnknownTicket* |
+//! | late | *UnknownTicket* | *UnknownTicket* | *UnknownTicket* | *UnknownTicket* | *UnknownTicket* | *UnknownTicket* | *UnknownTicket* |
+//! | cancelled | *UnknownTicket* | *UnknownTicket* | *UnknownTicket* | *UnknownTicket* | *UnknownTicket* | *UnknownTicket* | *UnknownTicket* |
+//! | returning | *TicketRevoked* | *TicketRevoked* | *TicketRevoked* | *TicketRevoked* | *TicketRevoked* | TicketScanConflicted | TicketScanConflicted |
+//! | refunded | *TicketRevoked* | *TicketRevoked* | *TicketRevoked* | *TicketRevoked* | *TicketRevoked* | TicketScanConflicted | TicketScanConflicted |
 
 use chrono::{DateTime, Utc};
 

@@ -65,6 +65,9 @@ pub enum BookingError {
         /// Where.
         gate: String,
     },
+    /// Another ticket was scanned under this id, or at another gate.
+    #[error("this id is another scan's; each scan has one of its own")]
+    ScanReused,
     /// The booking has [`MAX_SCANS`] scans already.
     #[error("a booking keeps at most {MAX_SCANS} scans of its tickets, and this one has them")]
     TooManyScans,

@@ -143,7 +143,7 @@ fn payment() -> PaymentId {
     id(ATTEMPT)
 }
 
-const COLUMNS: [Column; 34] = [
+const COLUMNS: [Column; 35] = [
     ("Place", |_| place(Terms::default())),
     ("Place, free", |_| place(Terms { free: true, ..Terms::default() })),
     ("Expire, due", |_| BookingCommand::Expire { now: booking_placed().hold_expires_at }),
@@ -180,6 +180,7 @@ const COLUMNS: [Column; 34] = [
     ("Admit", |_| admit(2, |_| {})),
     ("Admit, used", |_| admit(2, |_| {})),
     ("Admit, again", |_| admit(1, |_| {})),
+    ("Admit, same id", |_| admit(1, |scan| scan.number = issued()[1].number)),
     ("Admit, old revision", |_| admit(2, |scan| scan.revision -= 1)),
     ("Admit, offline", |_| admit(2, |scan| scan.offline = true)),
     ("Admit, offline, used", |_| admit(2, |scan| scan.offline = true)),
@@ -232,7 +233,7 @@ fn every_cell_of_the_bookings_table_is_what_it_says() {
     for cell in cells(include_str!("../../src/booking/command.rs"), &STATES, &names) {
         let release_on_decline = cell.command.ends_with(", releases");
         let mut booking = in_state(&cell.state, Terms { release_on_decline, ..Terms::default() });
-        if cell.command.ends_with(", used") || cell.command == "Admit, again" {
+        if cell.command.ends_with(", used") || ["Admit, again", "Admit, same id"].contains(&cell.command.as_str()) {
             // Only where it can be.
             let _ = handle(&mut booking, admit(1, |_| {}));
         }

@@ -24,6 +24,8 @@ use crate::{
 
 /// How long a gate may rely on a bundle, in hours: an evening, and the way there.
 const VALID_HOURS: i64 = 24;
+/// How long a ticket is good after its show is over, in hours, as when it is issued.
+const GRACE_HOURS: i64 = 24;
 /// Bookings of a show read at a time.
 const PAGE: u32 = 1_000;
 
@@ -72,10 +74,11 @@ pub async fn bundle(State(web): State<Web>, Path(id): Path<String>, headers: Hea
     let bundle = Bundle {
         event: view.show.event_number,
         event_id: event_id.to_string(),
-        title: view.show.title,
+        title: view.show.title.clone(),
         seq,
         created: unix(now),
         valid_until: unix(now + TimeDelta::hours(VALID_HOURS)),
+        tickets_until: unix(view.show.over_at() + TimeDelta::hours(GRACE_HOURS)),
         keys: Bundle::keys_of(&app.signer),
         min_rev,
         revoked,

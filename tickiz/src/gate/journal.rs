@@ -45,6 +45,12 @@ pub enum Line {
     },
 }
 
+/// The lines that are finished: the last one may have been cut anywhere, in the middle of a letter too.
+fn finished(bytes: &[u8]) -> &[u8] {
+    let end = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+    &bytes[..end]
+}
+
 /// The journal, open for writing.
 pub struct Journal {
     file: File,
@@ -57,23 +63,45 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// The journal of that file; made if it is missing.
+    /// The journal of that file, for one gate alone; made if it is missing.
+    ///
+    /// # Errors
+    /// When it cannot be read, a line that is finished is none, or another gate has it.
+    pub fn open(path: &Path) -> anyhow::Result<Self> {
+        let is_new = !path.exists();
+        let mut file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
+        file.try_lock().context("another gate writes it; each gate has a journal of its own")?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        let whole = finished(&bytes);
+        if whole.len() < bytes.len() {
+            file.set_len(u64::try_from(whole.len())?)?;
+            file.seek(SeekFrom::End(0))?;
+        }
+        if is_new {
+            // Its name, too, has to survive a loss of power.
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            File::open(folder)?.sync_all()?;
+        }
+        Self::of(file, whole, path)
+    }
+
+    /// What the journal of that file has by now, while a gate may be writing on.
     ///
     /// # Errors
     /// When it cannot be read, or a line that is finished is none.
-    pub fn open(path: &Path) -> anyhow::Result<Self> {
-        let mut file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
-        let mut text = String::new();
-        file.read_to_string(&mut text)?;
-        let whole = text.rfind('\n').map_or(0, |end| end + 1);
-        if whole < text.len() {
-            file.set_len(u64::try_from(whole)?)?;
-            file.seek(SeekFrom::End(0))?;
-        }
+    pub fn look(path: &Path) -> anyhow::Result<Self> {
+        let mut file = File::open(path)?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        Self::of(file, finished(&bytes), path)
+    }
+
+    fn of(file: File, lines: &[u8], path: &Path) -> anyhow::Result<Self> {
         let mut journal = Self { file, bundle: None, used: BTreeMap::new(), admitted: Vec::new() };
-        for (number, line) in text[..whole].lines().enumerate() {
+        for (number, line) in lines.split(|byte| *byte == b'\n').enumerate().filter(|(_, line)| !line.is_empty()) {
             let line =
-                serde_json::from_str(line).with_context(|| format!("line {} of {}", number + 1, path.display()))?;
+                serde_json::from_slice(line).with_context(|| format!("line {} of {}", number + 1, path.display()))?;
             journal.learn(line);
         }
         Ok(journal)

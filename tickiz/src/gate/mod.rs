@@ -9,17 +9,21 @@ use std::{
     io::{BufRead, Write},
     path::{Path, PathBuf},
     process::ExitCode,
-    time::SystemTime,
+    time::{Duration, Instant, SystemTime},
 };
 
 use anyhow::Context;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
+use tickiz_command_api::validation::limits::MAX_GATE_CHARS;
 use tickiz_tickets::{Bundle, Gate, Refusal, SignedBundle, TicketPayload, bundle::STALE_AFTER_SECONDS, gate};
 use uuid::Uuid;
 
 use self::journal::{Journal, Line};
 use crate::config::Config;
+
+/// How often a gate says again that its bundle is old.
+const WARN_EVERY: Duration = Duration::from_secs(5 * 60);
 
 /// Scans that are handed in at a time: as many as the API takes.
 const SCANS_AT_A_TIME: usize = 200;
@@ -54,7 +58,7 @@ enum GateCommand {
         #[arg(long, value_name = "FILE")]
         journal: PathBuf,
         /// What this gate is called.
-        #[arg(long, value_name = "NAME", default_value = "gate")]
+        #[arg(long, value_name = "NAME", default_value = "gate", value_parser = gate_name)]
         gate: String,
         /// JSON lines instead of text.
         #[arg(long)]
@@ -69,6 +73,13 @@ enum GateCommand {
         #[arg(long, value_name = "FILE")]
         journal: PathBuf,
     },
+}
+
+/// A gate's name as the API takes it, so that what it admits can be handed in.
+fn gate_name(given: &str) -> Result<String, String> {
+    let name = given.trim();
+    let fits = (1..=MAX_GATE_CHARS).contains(&name.chars().count()) && !name.chars().any(char::is_control);
+    if fits { Ok(name.to_owned()) } else { Err(format!("1 to {MAX_GATE_CHARS} characters in one line")) }
 }
 
 /// Runs it.
@@ -111,6 +122,7 @@ struct Door {
     changed: Option<SystemTime>,
     bundle: Bundle,
     journal: Journal,
+    warned: Option<Instant>,
 }
 
 /// What is said of one code.
@@ -160,13 +172,17 @@ impl Door {
         let changed = changed(path);
         let (bundle, key) = read_bundle(path, &journal)?;
         journal.write(Line::Bundle { event_id: bundle.event_id.clone(), key, seq: bundle.seq })?;
-        let door = Self { name, path: path.to_owned(), changed, bundle, journal };
+        let mut door = Self { name, path: path.to_owned(), changed, bundle, journal, warned: None };
         eprintln!("{}, {}: {} let in so far", door.bundle.title, door.name, door.journal.used.len());
         door.warn();
         Ok(door)
     }
 
-    fn warn(&self) {
+    /// Once in a while, as long as there is a reason.
+    fn warn(&mut self) {
+        if self.warned.is_some_and(|warned| warned.elapsed() < WARN_EVERY) {
+            return;
+        }
         let now = u64::try_from(Utc::now().timestamp()).unwrap_or(0);
         if now > self.bundle.valid_until {
             eprintln!("warning: the bundle is no longer valid; `tickiz gate fetch` gets a new one");
@@ -182,6 +198,7 @@ impl Door {
     fn look_for_newer(&mut self) -> anyhow::Result<()> {
         let now = changed(&self.path);
         if now == self.changed {
+            self.warn();
             return Ok(());
         }
         self.changed = now;
@@ -189,7 +206,6 @@ impl Door {
             Ok((bundle, key)) => {
                 self.journal.write(Line::Bundle { event_id: bundle.event_id.clone(), key, seq: bundle.seq })?;
                 self.bundle = bundle;
-                self.warn();
             }
             Err(error) => eprintln!("warning: {error:#}; going on with the bundle of position {}", self.bundle.seq),
         }
@@ -208,7 +224,15 @@ impl Door {
             event_rotation_key: None,
             rotation_tolerance_seconds: gate::ROTATION_TOLERANCE_SECONDS,
         };
-        Ok(gate.check(code, u64::try_from(now.timestamp()).unwrap_or(0)))
+        let now = u64::try_from(now.timestamp()).unwrap_or(0);
+        Ok(match gate.check(code, now) {
+            // The show was moved since the ticket was issued: all else is looked at by the ticket's own last second.
+            Err(Refusal::Expired) if now <= self.bundle.tickets_until => {
+                let own = verifier.verify(code).map(|ticket| u64::from(ticket.payload.expires));
+                own.map_err(Refusal::from).and_then(|last| gate.check(code, last))
+            }
+            checked => checked,
+        })
     }
 
     fn scan(&mut self, code: &str) -> anyhow::Result<Said> {
@@ -235,9 +259,16 @@ impl Door {
     /// Until the scanner is taken away.
     fn work(mut self, json: bool) -> anyhow::Result<()> {
         let mut out = std::io::stdout();
-        for line in std::io::stdin().lock().lines() {
-            let line = line.context("the scanner")?;
-            let code = line.trim();
+        let mut scanner = std::io::stdin().lock();
+        let mut line = Vec::new();
+        while {
+            line.clear();
+            scanner.read_until(b'\n', &mut line).context("the scanner")?
+        } > 0
+        {
+            // What is no text is no ticket.
+            let text = String::from_utf8_lossy(&line);
+            let code = text.trim();
             if code.is_empty() {
                 continue;
             }
@@ -258,7 +289,7 @@ const MERGE: &str =
 
 async fn merge(config: &Config, api: &str, path: &Path) -> anyhow::Result<ExitCode> {
     anyhow::ensure!(path.exists(), "there is no journal at {}", path.display());
-    let journal = Journal::open(path).with_context(|| format!("{}", path.display()))?;
+    let journal = Journal::look(path).with_context(|| format!("{}", path.display()))?;
     let (event_id, ..) = journal.bundle.as_ref().context("the journal has no bundle: nobody was let in by it")?;
     let http = reqwest::Client::new();
     let url = format!("{}/graphql", api.trim_end_matches('/'));
@@ -296,4 +327,70 @@ async fn merge(config: &Config, api: &str, path: &Path) -> anyhow::Result<ExitCo
     }
     println!("{taken} scans handed in, {conflicts} of them should not have been let in");
     Ok(if conflicts == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use tickiz_tickets::{Flags, KeyRing, TicketSigner};
+
+    use super::*;
+
+    #[test]
+    fn a_ticket_of_a_show_that_was_moved_is_good_until_the_show_as_it_now_stands_is_over() {
+        let folder = std::env::temp_dir().join(format!("tickiz-gate-{}", Uuid::new_v4()));
+        std::fs::create_dir(&folder).expect("a folder");
+        let mut ring = KeyRing::default();
+        ring.add(TicketSigner::from_seed(1, &[7; 32])).expect("the first key");
+        let of = |ticket, revoked| {
+            let flags = Flags::from_bits(0).expect("no flags");
+            let (not_before, expires) = (1_000, 2_000);
+            let payload = TicketPayload { kid: 1, event: 7, ticket, category: 0, rev: 0, flags, not_before, expires };
+            let revoked: BTreeSet<String> = if revoked { [ticket.to_string()].into() } else { BTreeSet::new() };
+            (ring.sign(&payload).expect("a code"), revoked)
+        };
+        let check = |(code, revoked): (String, BTreeSet<String>), now: i64| {
+            let bundle = Bundle {
+                event: 7,
+                event_id: "e".to_owned(),
+                title: String::new(),
+                seq: 1,
+                created: 0,
+                valid_until: u64::MAX,
+                tickets_until: 50_000,
+                keys: Bundle::keys_of(&ring),
+                min_rev: BTreeMap::new(),
+                revoked,
+            };
+            let journal = Journal::open(&folder.join(Uuid::new_v4().to_string())).expect("a journal");
+            let (name, path) = ("North".to_owned(), folder.clone());
+            let door = Door { name, path, changed: None, bundle, journal, warned: None };
+            door.check(&code, DateTime::from_timestamp(now, 0).expect("a time")).expect("a good bundle")
+        };
+        assert!(check(of(1, false), 1_500).is_ok());
+        assert!(check(of(1, false), 40_000).is_ok(), "the show was moved");
+        assert_eq!(check(of(1, false), 60_000), Err(Refusal::Expired));
+        assert_eq!(check(of(2, true), 40_000), Err(Refusal::Revoked), "what was given back stays so");
+        std::fs::remove_dir_all(&folder).expect("it is ours");
+    }
+
+    #[test]
+    fn a_journal_is_of_one_gate_alone() {
+        let path = std::env::temp_dir().join(format!("tickiz-journal-{}", Uuid::new_v4()));
+        let first = Journal::open(&path).expect("a journal");
+        assert!(Journal::open(&path).is_err(), "another gate has it");
+        Journal::look(&path).expect("who only looks may");
+        drop(first);
+        Journal::open(&path).expect("it is free");
+        std::fs::remove_file(&path).expect("it is ours");
+    }
+
+    #[test]
+    fn a_gates_name_is_one_that_can_be_handed_in() {
+        assert_eq!(gate_name(" Cổng Bắc "), Ok("Cổng Bắc".to_owned()));
+        for wrong in ["", "a\nb", &"x".repeat(65)] {
+            assert!(gate_name(wrong).is_err(), "{wrong:?}");
+        }
+    }
 }
