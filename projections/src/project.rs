@@ -2,8 +2,10 @@
 //!
 //! The checkpoint moves first, by compare-and-set, in the transaction that writes the rows. That locks its row, so what is loaded
 //! after it is the state at that checkpoint, and of two processes the second waits, finds the checkpoint moved, and drops its
-//! batch. A projection keeps what it has written in memory and need not load it again; this is right for as long as the
-//! compare-and-set succeeds, since then nobody else has written in between. Whenever it fails, or anything else does, it forgets.
+//! batch. A projection keeps what it has written in memory and need not load it again; this is right where its next batch begins
+//! at the very checkpoint, of the very version, to which it wrote last. That the compare-and-set succeeds is not enough: a process
+//! whose stream failed looks the checkpoint up before it goes on, and another may have moved it meanwhile. So what is in memory
+//! is kept together with where it stands ([`WarmProjector`]), and forgotten wherever a batch begins elsewhere.
 
 use std::sync::Arc;
 
@@ -52,6 +54,45 @@ pub trait Projector: Send + Sync {
     fn forget(&mut self);
 }
 
+/// A projector, and the version and checkpoint of which it has the state in memory.
+pub struct WarmProjector {
+    projector: Box<dyn Projector>,
+    /// `None`: of none, since nothing was written yet, or it is not certain what was.
+    stands_at: Option<(i32, Position)>,
+}
+
+impl WarmProjector {
+    /// One that has nothing in memory yet.
+    #[must_use]
+    pub fn new(projector: impl Projector + 'static) -> Self {
+        Self { projector: Box::new(projector), stands_at: None }
+    }
+
+    /// Which projection it builds.
+    #[must_use]
+    pub fn projection(&self) -> Projection {
+        self.projector.projection()
+    }
+
+    /// What the batch that was written last has changed of shows; given away.
+    pub fn take_changes(&mut self) -> Vec<ShowChange> {
+        self.projector.take_changes()
+    }
+
+    /// Applies a batch to the state at `from`, of which this transaction has the checkpoint. What is in memory counts again only
+    /// with [`WarmProjector::stands`], after the commit.
+    async fn apply(&mut self, tx: &mut WriteTx, from: Position, batch: &[Arc<Recorded>]) -> Result<(), ProjectError> {
+        if self.stands_at.take() != Some((tx.version(), from)) {
+            self.projector.forget();
+        }
+        self.projector.apply(tx, batch).await
+    }
+
+    fn stands(&mut self, version: i32, position: Position) {
+        self.stands_at = Some((version, position));
+    }
+}
+
 /// Projects one batch that begins after `from`, where the checkpoint is expected to stand, into the version that answers.
 ///
 /// # Errors
@@ -60,7 +101,7 @@ pub trait Projector: Send + Sync {
 /// # Panics
 /// When the batch is empty or not contiguous.
 pub async fn project(
-    projector: &mut dyn Projector,
+    projector: &mut WarmProjector,
     store: &ReadStore,
     version: i32,
     from: Position,
@@ -78,7 +119,7 @@ pub async fn project(
 /// # Panics
 /// As [`project`].
 pub async fn project_beside(
-    projector: &mut dyn Projector,
+    projector: &mut WarmProjector,
     store: &ReadStore,
     version: i32,
     from: Position,
@@ -89,33 +130,21 @@ pub async fn project_beside(
 }
 
 async fn write(
-    projector: &mut dyn Projector,
-    tx: WriteTx,
+    projector: &mut WarmProjector,
+    mut tx: WriteTx,
     from: Position,
     batch: &[Arc<Recorded>],
 ) -> Result<Outcome, ProjectError> {
     let contiguous = batch.iter().zip(from + 1..).all(|(recorded, wanted)| recorded.position == wanted);
     assert!(contiguous && !batch.is_empty(), "a batch after {from} is contiguous and not empty");
     let to = from + i64::try_from(batch.len()).expect("a batch is bounded far below i64");
-    let outcome = write_to(projector, tx, from, to, batch).await;
-    if !matches!(outcome, Ok(Outcome::Projected)) {
-        projector.forget();
-    }
-    outcome
-}
-
-async fn write_to(
-    projector: &mut dyn Projector,
-    mut tx: WriteTx,
-    from: Position,
-    to: Position,
-    batch: &[Arc<Recorded>],
-) -> Result<Outcome, ProjectError> {
     if !tx.advance(from, to).await? {
         return Ok(Outcome::Overtaken);
     }
-    projector.apply(&mut tx, batch).await?;
+    let version = tx.version();
+    projector.apply(&mut tx, from, batch).await?;
     tx.commit().await?;
+    projector.stands(version, to);
     Ok(Outcome::Projected)
 }
 
@@ -142,27 +171,13 @@ pub enum Flip {
 /// # Panics
 /// When the log has a gap.
 pub async fn project_and_flip(
-    projector: &mut dyn Projector,
+    projector: &mut WarmProjector,
     store: &ReadStore,
     log: &Arc<dyn LogSource>,
     version: i32,
     limit: usize,
 ) -> Result<Flip, ProjectError> {
-    let tx = store.begin_beside(projector.projection(), version).await?;
-    let outcome = flip_in(projector, tx, log, limit).await;
-    // What is in memory is right only if this process has written last.
-    if outcome.is_err() {
-        projector.forget();
-    }
-    outcome
-}
-
-async fn flip_in(
-    projector: &mut dyn Projector,
-    mut tx: WriteTx,
-    log: &Arc<dyn LogSource>,
-    limit: usize,
-) -> Result<Flip, ProjectError> {
+    let mut tx = store.begin_beside(projector.projection(), version).await?;
     let Standing { active, there, here } = tx.hold_pointer().await?;
     if active == tx.version() {
         return Ok(Flip::Done { before: active, position: there });
@@ -175,10 +190,8 @@ async fn flip_in(
         let batch = log.read(here, behind).await?;
         let contiguous = batch.iter().zip(here + 1..).all(|(recorded, wanted)| recorded.position == wanted);
         assert!(contiguous && batch.len() == behind, "the log has what was projected out of it");
-        // Another process may have written meanwhile what this one has in memory.
-        projector.forget();
         assert!(tx.advance(here, there).await?, "a checkpoint that is held stands still");
-        projector.apply(&mut tx, &batch).await?;
+        projector.apply(&mut tx, here, &batch).await?;
     }
     tx.flip().await?;
     Ok(Flip::Done { before: active, position: here.max(there) })

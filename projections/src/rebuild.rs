@@ -18,7 +18,7 @@ use crate::{
     bookings::BookingsProjector,
     events::EventsProjector,
     plans::PlanSource,
-    project::{Flip, Outcome, ProjectError, Projector, project_and_flip, project_beside},
+    project::{Flip, Outcome, ProjectError, WarmProjector, project_and_flip, project_beside},
     stream::LogSource,
 };
 
@@ -87,10 +87,10 @@ impl From<ProjectError> for RebuildError {
 }
 
 /// What builds a projection.
-pub(crate) fn projector(projection: Projection, log: &Arc<dyn LogSource>) -> Box<dyn Projector> {
+pub(crate) fn projector(projection: Projection, log: &Arc<dyn LogSource>) -> WarmProjector {
     match projection {
-        Projection::Events => Box::new(EventsProjector::new(Arc::new(PlanSource::new(log.clone())))),
-        Projection::Bookings => Box::new(BookingsProjector::default()),
+        Projection::Events => WarmProjector::new(EventsProjector::new(Arc::new(PlanSource::new(log.clone())))),
+        Projection::Bookings => WarmProjector::new(BookingsProjector::default()),
     }
 }
 
@@ -141,7 +141,7 @@ pub async fn rebuild(
 }
 
 struct Build<'a> {
-    projector: Box<dyn Projector>,
+    projector: WarmProjector,
     store: &'a ReadStore,
     log: &'a Arc<dyn LogSource>,
     version: i32,
@@ -152,7 +152,7 @@ impl Build<'_> {
         loop {
             self.catch_up(stop, &mut tell).await?;
             let Self { projector, store, log, version } = self;
-            match project_and_flip(&mut **projector, store, log, *version, PAGE).await? {
+            match project_and_flip(projector, store, log, *version, PAGE).await? {
                 Flip::Done { before, position } => return Ok(Rebuilt { before, version: *version, position }),
                 Flip::TooFarBehind => {}
             }
@@ -185,6 +185,6 @@ impl Build<'_> {
     /// False: somebody else has moved the checkpoint.
     async fn write(&mut self, from: Position, page: &[Arc<Recorded>]) -> Result<bool, RebuildError> {
         let Self { projector, store, version, .. } = self;
-        Ok(project_beside(&mut **projector, store, *version, from, page).await? == Outcome::Projected)
+        Ok(project_beside(projector, store, *version, from, page).await? == Outcome::Projected)
     }
 }

@@ -18,7 +18,7 @@ use crate::{
     metrics::METRICS,
     mirror::{Mirror, Projected},
     plans::PlanSource,
-    project::{Outcome, ProjectError, Projector, project},
+    project::{Outcome, ProjectError, WarmProjector, project},
     stream::{DomainEventStream, LogSource, Ordered, StreamError},
 };
 
@@ -127,8 +127,8 @@ impl ProjectorService {
         let plans = Arc::new(PlanSource::new(self.log.clone()));
         let events = EventsProjector::new(plans);
         let events = if self.options.mirror.is_some() { events.mirrored() } else { events };
-        let projectors: [Box<dyn Projector>; Projection::ALL.len()] =
-            [Box::new(events), Box::new(BookingsProjector::default())];
+        let projectors: [WarmProjector; Projection::ALL.len()] =
+            [WarmProjector::new(events), WarmProjector::new(BookingsProjector::default())];
         // One that cannot go on does not stop the other; the service ends with the last.
         let mut tasks = JoinSet::new();
         for (projector, progress) in projectors.into_iter().zip(self.progress) {
@@ -173,7 +173,7 @@ enum PassError {
 }
 
 struct Loop {
-    projector: Box<dyn Projector>,
+    projector: WarmProjector,
     progress: watch::Sender<Progress>,
     store: ReadStore,
     stream: Arc<dyn DomainEventStream>,
@@ -232,7 +232,6 @@ impl Loop {
                     self.store.load_versions().await?;
                     if self.store.version(projection) != version {
                         tracing::info!(projection = projection.name(), version = self.store.version(projection), "another version answers");
-                        self.projector.forget();
                         return Ok(Pass::Flipped);
                     }
                     continue;
@@ -240,7 +239,7 @@ impl Loop {
                 batch = events.next_batch(self.options.batch) => batch?,
             };
             let began = std::time::SystemTime::now();
-            match project(&mut *self.projector, &self.store, version, position, &batch).await? {
+            match project(&mut self.projector, &self.store, version, position, &batch).await? {
                 Outcome::Projected => {}
                 Outcome::Overtaken => return Ok(Pass::Overtaken),
             }

@@ -41,7 +41,7 @@ pub async fn project_up_to(
         let Some(last) = batch.last().map(|last| last.position) else {
             return Err(StoreError(format!("the log ends at {position}, before {to}").into()).into());
         };
-        position = match project(&mut *projector, store, version, position, &batch).await? {
+        position = match project(&mut projector, store, version, position, &batch).await? {
             Outcome::Projected => last,
             // Another process does the same: it goes on from where that one is.
             Outcome::Overtaken => store.checkpoint_of(projection, version).await?,

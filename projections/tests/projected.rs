@@ -5,6 +5,7 @@ mod support;
 use std::{sync::Arc, time::Duration};
 
 use proptest::{prelude::*, strategy::ValueTree, test_runner::FileFailurePersistence};
+use rand::{RngExt, SeedableRng, rngs::StdRng};
 use support::{
     history::{History, Op},
     naive::Naive,
@@ -16,7 +17,7 @@ use tickiz_projections::{
     compare_with_log,
     events::EventsProjector,
     plans::PlanSource,
-    project::{Outcome, Projector, project},
+    project::{Outcome, WarmProjector, project},
     stream::Ordered,
 };
 use tickiz_read_models::{Projection, ReadStore};
@@ -63,25 +64,27 @@ fn history_of(ops: &[Op]) -> History {
     history
 }
 
-/// Projects everything there is, in batches as an unruly stream gives them.
-async fn project_all(store: &ReadStore, history: &History, seed: u64, limit: usize) {
+fn projectors(history: &History) -> [WarmProjector; 2] {
     let plans = Arc::new(PlanSource::new(history.log.source()));
-    let projectors: [Box<dyn Projector>; 2] =
-        [Box::new(EventsProjector::new(plans)), Box::new(BookingsProjector::default())];
-    for mut projector in projectors {
-        let projection = projector.projection();
+    [WarmProjector::new(EventsProjector::new(plans)), WarmProjector::new(BookingsProjector::default())]
+}
+
+/// Projects everything there is, in batches as an unruly stream gives them, by three processes that take turns as they like: each
+/// remembers what it had in memory when it wrote last.
+async fn project_all(store: &ReadStore, history: &History, seed: u64, limit: usize) {
+    let mut processes: Vec<[WarmProjector; 2]> = (0..3).map(|_| projectors(history)).collect();
+    let mut random = StdRng::seed_from_u64(seed);
+    for projection in Projection::ALL {
         let mut position = store.checkpoint_of(projection, 1).await.unwrap();
         let stream = history.log.unruly_stream(seed);
         let mut events = Ordered::open(&*stream, history.log.source(), position).await.unwrap();
         while position < history.log.head() {
             let batch = events.next_batch(limit).await.unwrap();
-            let outcome = project(&mut *projector, store, 1, position, &batch).await.unwrap();
+            let projector = &mut processes[random.random_range(0..3)][projection as usize];
+            assert_eq!(projector.projection(), projection);
+            let outcome = project(projector, store, 1, position, &batch).await.unwrap();
             assert_eq!(outcome, Outcome::Projected);
             position = batch.last().unwrap().position;
-            if seed.is_multiple_of(3) {
-                // As after a restart.
-                projector.forget();
-            }
         }
     }
 }
@@ -182,7 +185,7 @@ async fn what_is_at_or_below_the_checkpoint_has_no_effect() {
         let before = store.seat_statuses(history.shows[show].0).await.unwrap();
         // Another process has the same batch and an older checkpoint in mind.
         let plans = Arc::new(PlanSource::new(history.log.source()));
-        let mut late = EventsProjector::new(plans);
+        let mut late = WarmProjector::new(EventsProjector::new(plans));
         let outcome = project(&mut late, &store, 1, 0, &history.log.all()).await.unwrap();
         assert_eq!(outcome, Outcome::Overtaken);
         assert_eq!(store.seat_statuses(history.shows[show].0).await.unwrap(), before);

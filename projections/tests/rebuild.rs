@@ -11,7 +11,7 @@ use support::{
 use tickiz_domain::event::EventPublished;
 use tickiz_projections::{
     ProjectorOptions, ProjectorService, compare_with_log,
-    project::{Flip, project_and_flip},
+    project::{Flip, WarmProjector, project_and_flip},
     rebuild::{Goal, RebuildError, rebuild},
 };
 use tickiz_read_models::{EventFilter, EventOrder, EventQuery, Projection, ReadStore};
@@ -87,7 +87,7 @@ async fn interrupted_it_goes_on_and_nobody_sees_half_of_it() {
         // The log fails in the middle, as a process that is killed there would leave it.
         let version = store.begin_build(Projection::Events).await.unwrap();
         let plans = Arc::new(tickiz_projections::plans::PlanSource::new(history.log.source()));
-        let mut half = tickiz_projections::events::EventsProjector::new(plans);
+        let mut half = WarmProjector::new(tickiz_projections::events::EventsProjector::new(plans));
         let batch = &history.log.all()[..20];
         tickiz_projections::project::project_beside(&mut half, &store, version, 0, batch).await.unwrap();
         assert_eq!(store.version(Projection::Events), 1);

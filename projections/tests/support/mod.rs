@@ -13,7 +13,7 @@ use tickiz_projections::{
     bookings::BookingsProjector,
     events::EventsProjector,
     plans::PlanSource,
-    project::{Projector, project},
+    project::{WarmProjector, project},
 };
 use tickiz_read_models::{MySqlOptions, ReadStore};
 use uuid::Uuid;
@@ -112,13 +112,13 @@ async fn on_server(variable: &str, test: &impl AsyncFn(ReadStore, Option<&Server
 /// Projects what is not projected yet, in one batch.
 pub async fn project_all(store: &ReadStore, history: &History) {
     let plans = Arc::new(PlanSource::new(history.log.source()));
-    let projectors: [Box<dyn Projector>; 2] =
-        [Box::new(EventsProjector::new(plans)), Box::new(BookingsProjector::default())];
+    let projectors =
+        [WarmProjector::new(EventsProjector::new(plans)), WarmProjector::new(BookingsProjector::default())];
     for mut projector in projectors {
         let from = store.checkpoint_of(projector.projection(), 1).await.unwrap();
         let batch = history.log.all().split_off(usize::try_from(from).unwrap());
         if !batch.is_empty() {
-            project(&mut *projector, store, 1, from, &batch).await.unwrap();
+            project(&mut projector, store, 1, from, &batch).await.unwrap();
         }
     }
 }
