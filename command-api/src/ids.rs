@@ -11,21 +11,7 @@ use tickiz_domain::{
 };
 use uuid::{Builder, Uuid};
 
-/// Where random bytes come from.
-pub trait Entropy: Send + Sync {
-    /// Fills the bytes.
-    fn fill(&self, bytes: &mut [u8]);
-}
-
-/// The operating system's randomness, stretched by a cryptographic generator (`rand`'s `ThreadRng`).
-#[derive(Clone, Copy, Debug, Default)]
-pub struct SystemEntropy;
-
-impl Entropy for SystemEntropy {
-    fn fill(&self, bytes: &mut [u8]) {
-        rand::fill(bytes);
-    }
-}
+pub use tickiz_event_log::runtime::{Entropy, SystemEntropy};
 
 /// The characters that two slugs are told apart by; 32, so that five random bits are one character.
 const SLUG_ALPHABET: &[u8; 32] = b"23456789abcdefghjklmnpqrstuvwxyz";

@@ -96,7 +96,7 @@ where
         let stream = Repository::<A>::stream(context.id);
         let append = Append {
             metadata: Metadata {
-                command_id: Uuid::new_v4(),
+                command_id: self.repository.log().token(),
                 actor: metadata.get("actor").cloned(),
                 ..Metadata::default()
             },

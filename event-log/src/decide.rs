@@ -117,6 +117,10 @@ pub fn check_shape(append: &Append) -> Result<(), AppendError> {
             }
         }
     }
+    // By it the writer finds out whether a batch whose COMMIT was not answered is in the log.
+    if append.metadata.command_id.is_nil() {
+        return malformed("its command has no id");
+    }
     if append.streams.is_empty() && append.receipt.is_none() {
         return malformed("there is nothing in it");
     }

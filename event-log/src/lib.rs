@@ -26,7 +26,8 @@
 //! * [`writer`]: the one writer task: group commit. [`log`]: the handle.
 //! * [`feed`]: the newest domain events in memory, the head's poller.
 //! * [`repository`]: warm aggregates and snapshots; [`cqrs`]: cqrs-es over them.
-//! * `master_key`: its file. [`sealing`]: personal data; [`leaf`]: hashes; [`runtime`]: clocks.
+//! * `open`: how it is opened. `master_key`: its file and fingerprint. [`sealing`]: personal data; [`leaf`]: hashes; [`runtime`]:
+//!   clocks and chance.
 
 pub mod cqrs;
 pub mod decide;
@@ -36,6 +37,7 @@ mod log;
 mod master_key;
 mod metrics;
 pub mod migrate;
+mod open;
 pub mod record;
 pub mod repository;
 pub mod runtime;
@@ -46,7 +48,8 @@ pub mod writer;
 
 pub use decide::MAX_PAYLOAD_BYTES;
 pub use leaf::{leaf_entry, leaf_hash, metadata_json};
-pub use log::{EventLog, LogOptions, LogService, OpenError};
+pub use log::EventLog;
+pub use open::{LogOptions, LogService, OpenError};
 pub use record::{
     Append, AppendError, Appended, Attachment, LostClaim, LostReason, Metadata, NewEvent, NewReceipt, Position,
     Receipt, Recorded, SHARD, Sequence, StoreError, StreamAppend,

@@ -1,9 +1,8 @@
 //! The handle: what everybody else sees of the log.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
-use parking_lot::Mutex;
 use tickiz_domain::{
     claim::Resource,
     ids::PersonId,
@@ -12,221 +11,43 @@ use tickiz_domain::{
     stream::StreamId,
     timer::TimerKind,
 };
-use tokio::{
-    sync::{mpsc, oneshot, watch},
-    task::JoinHandle,
-};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-use crate::metrics::METRICS;
 use crate::{
     decide::check_shape,
-    feed::{Recent, poll_head},
-    master_key,
-    migrate::{self, SchemaVersion},
+    feed::Recent,
+    metrics::METRICS,
     record::{
         Append, AppendError, Appended, Metadata, NewEvent, Position, Receipt, Recorded, Sequence, StoreError,
         StreamAppend,
     },
-    runtime::{Clock, StoreClock, SystemClock},
+    runtime::{Entropy, StoreClock, random_id},
     sealing::{KeyMaker, Sealer, Secrets},
     store::{ClaimRow, Evidence, LeasedTimer, LogFilter, LogStore, ReceiptKey},
-    stores::{memory::MemoryStore, mysql::MySqlStore, sqlite::SqliteStore},
-    writer::{MAX_QUEUED_APPENDS, RETRY_AFTER_MS, Waiting, Writer},
+    writer::{MAX_QUEUED_BYTES, RETRY_AFTER_MS, Waiting},
 };
 
-/// How the log is opened.
-#[derive(Clone)]
-pub struct LogOptions {
-    /// Wraps data keys, and is what all secrets come from. Without one, a key is made once and kept with the store.
-    pub master_key: Option<[u8; 32]>,
-    /// Whether the schema is brought to this version; else an older one is refused.
-    pub migrate: bool,
-    /// The machine's clock, or a simulation's. A server has its own; a file has none, and takes this one for it.
-    pub clock: Arc<dyn Clock>,
-}
-
-impl Default for LogOptions {
-    fn default() -> Self {
-        Self { master_key: None, migrate: true, clock: Arc::new(SystemClock) }
-    }
-}
-
-/// Why the log could not be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// The store failed.
-    #[error("the log's store cannot be opened: {0}")]
-    Store(#[from] StoreError),
-    /// The schema is older than this program. Bring it to this version first.
-    #[error("the log's schema has version {found}, this program needs {wanted}; run `tickiz migrate`")]
-    Schema {
-        /// What is there; 0: nothing.
-        found: i64,
-        /// What is needed.
-        wanted: i64,
-    },
-    /// The key file beside the store cannot be read or made.
-    #[error("the master key {path}: {reason}")]
-    MasterKey {
-        /// The file.
-        path: String,
-        /// Why.
-        reason: String,
-    },
-}
-
-struct Inner {
-    store: Arc<dyn LogStore>,
-    queue: mpsc::Sender<Waiting>,
-    recent: Arc<Recent>,
-    head: Arc<watch::Sender<Position>>,
-    clock: StoreClock,
-    secrets: Secrets,
-    keys: KeyMaker,
-    background: TaskTracker,
+pub(crate) struct Inner {
+    pub store: Arc<dyn LogStore>,
+    pub queue: mpsc::Sender<Waiting>,
+    /// What is left of [`MAX_QUEUED_BYTES`].
+    pub room: Arc<Semaphore>,
+    pub recent: Arc<Recent>,
+    pub head: Arc<watch::Sender<Position>>,
+    pub clock: StoreClock,
+    pub entropy: Arc<dyn Entropy>,
+    pub secrets: Secrets,
+    pub keys: KeyMaker,
+    pub background: TaskTracker,
 }
 
 /// The log. Cheap to clone.
 #[derive(Clone)]
-pub struct EventLog(Arc<Inner>);
-
-/// Owns the log's tasks.
-pub struct LogService {
-    stop: CancellationToken,
-    died: CancellationToken,
-    tasks: Mutex<Vec<JoinHandle<()>>>,
-    background: TaskTracker,
-}
-
-impl LogService {
-    /// Waits until a task of the log has died, which is a broken invariant: the process has to stop, since nothing can be
-    /// appended any more. Never, as long as all is well.
-    pub async fn died(&self) {
-        self.died.cancelled().await;
-    }
-
-    /// Takes no more appends, writes what was queued, and ends the tasks.
-    pub async fn shutdown(&self) {
-        self.stop.cancel();
-        let tasks = std::mem::take(&mut *self.tasks.lock());
-        for task in tasks {
-            if let Err(error) = task.await {
-                tracing::error!(%error, "a task of the log ended badly");
-            }
-        }
-        self.background.close();
-        self.background.wait().await;
-    }
-}
-
-impl Drop for LogService {
-    fn drop(&mut self) {
-        self.stop.cancel();
-    }
-}
-
-/// A task whose panic is heard of.
-fn watched(task: impl Future<Output = ()> + Send + 'static, died: &CancellationToken) -> JoinHandle<()> {
-    let guard = died.clone().drop_guard();
-    tokio::spawn(async move {
-        task.await;
-        guard.disarm();
-    })
-}
-
-fn serves(schema: SchemaVersion) -> Result<(), OpenError> {
-    if schema.serves() { Ok(()) } else { Err(OpenError::Schema { found: schema.found, wanted: schema.wanted }) }
-}
+pub struct EventLog(pub(crate) Arc<Inner>);
 
 impl EventLog {
-    /// Opens the log in a SQLite file; the master key's file is beside it.
-    ///
-    /// # Errors
-    /// When the file or its key cannot be opened, or its schema is another's.
-    pub async fn open_sqlite(path: &Path, options: LogOptions) -> Result<(Self, LogService), OpenError> {
-        let master_key = match options.master_key {
-            Some(key) => key,
-            None => master_key::of_file(&path.with_file_name("master.key"))?,
-        };
-        let store = SqliteStore::open_at(path, options.clock.clone()).await?;
-        if options.migrate {
-            migrate::sqlite(&store).await?;
-        }
-        serves(migrate::sqlite_version(&store).await?)?;
-        Ok(Self::start(Arc::new(store), master_key, options.clock).await?)
-    }
-
-    /// Opens the log on MySQL or MariaDB. Without a master key one is kept in the database, so that all processes share it: good
-    /// for trying, not for production, since it lies beside what it protects.
-    ///
-    /// # Errors
-    /// When the server refuses, or its schema is another's.
-    pub async fn open_mysql(url: &str, options: LogOptions) -> Result<(Self, LogService), OpenError> {
-        let store = MySqlStore::connect_to(url).await?;
-        if options.migrate {
-            migrate::mysql(&store).await?;
-        }
-        serves(migrate::mysql_version(&store).await?)?;
-        let master_key = match options.master_key {
-            Some(key) => key,
-            None => {
-                tracing::warn!("no master key is configured; the one in the database is used");
-                let mut fresh = [0; 32];
-                rand::fill(&mut fresh);
-                store.master_key_or(&fresh).await?
-            }
-        };
-        Ok(Self::start(Arc::new(store), master_key, options.clock).await?)
-    }
-
-    /// Opens an empty log in memory.
-    ///
-    /// # Errors
-    /// None today.
-    pub async fn open_memory(options: LogOptions) -> Result<(Self, LogService), OpenError> {
-        let mut fresh = [0; 32];
-        rand::fill(&mut fresh);
-        let store = MemoryStore::new(options.clock.clone());
-        Ok(Self::start(Arc::new(store), options.master_key.unwrap_or(fresh), options.clock).await?)
-    }
-
-    /// Starts a log over a store: its writer and its head's poller.
-    ///
-    /// # Errors
-    /// When the head cannot be read.
-    pub async fn start(
-        store: Arc<dyn LogStore>,
-        master_key: [u8; 32],
-        clock: Arc<dyn Clock>,
-    ) -> Result<(Self, LogService), StoreError> {
-        let clock = StoreClock::new(clock);
-        let seen = store.head().await?;
-        clock.learn(seen.now);
-        let (queue, waiting) = mpsc::channel(MAX_QUEUED_APPENDS);
-        let head = Arc::new(watch::Sender::new(seen.position));
-        let recent = Arc::new(Recent::default());
-        let stop = CancellationToken::new();
-        let writer = Writer {
-            store: store.clone(),
-            queue: waiting,
-            recent: recent.clone(),
-            head: head.clone(),
-            clock: clock.clone(),
-            stop: stop.clone(),
-        };
-        let poller = poll_head(store.clone(), head.clone(), clock.clone(), stop.clone());
-        let background = TaskTracker::new();
-        let died = CancellationToken::new();
-        let tasks = Mutex::new(vec![watched(writer.run(), &died), watched(poller, &died)]);
-        let secrets = Secrets::new(master_key);
-        let keys = KeyMaker::start(store.clone());
-        let log =
-            Self(Arc::new(Inner { store, queue, recent, head, clock, secrets, keys, background: background.clone() }));
-        Ok((log, LogService { stop, died, tasks, background }))
-    }
-
     /// Appends, all of it or none, and waits until it is durable.
     ///
     /// # Errors
@@ -252,9 +73,13 @@ impl EventLog {
 
     async fn queue(&self, append: Append) -> Result<Appended, AppendError> {
         check_shape(&append)?;
+        let overloaded = AppendError::Overloaded { retry_after_ms: RETRY_AFTER_MS };
+        // One that is bigger than all of the room waits alone.
+        let bytes = u32::try_from(append.bytes().min(MAX_QUEUED_BYTES)).expect("the room is counted in 32 bits");
+        let Ok(room) = self.0.room.clone().try_acquire_many_owned(bytes) else { return Err(overloaded) };
         let (answer, answered) = oneshot::channel();
-        self.0.queue.try_send(Waiting { append, answer }).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => AppendError::Overloaded { retry_after_ms: RETRY_AFTER_MS },
+        self.0.queue.try_send(Waiting { append, answer, room }).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => overloaded,
             mpsc::error::TrySendError::Closed(_) => AppendError::Closed,
         })?;
         answered.await.unwrap_or(Err(AppendError::Closed))
@@ -389,7 +214,7 @@ impl EventLog {
         lease: Duration,
         limit: usize,
     ) -> Result<Vec<LeasedTimer>, StoreError> {
-        self.0.store.lease_timers(kinds, Uuid::new_v4(), millis(lease), limit).await
+        self.0.store.lease_timers(kinds, self.token(), millis(lease), limit).await
     }
 
     /// One timer, due or not, leased to the caller if its lease is free.
@@ -402,7 +227,7 @@ impl EventLog {
         subject: Uuid,
         lease: Duration,
     ) -> Result<Option<LeasedTimer>, StoreError> {
-        self.0.store.lease_timer(kind, subject, Uuid::new_v4(), millis(lease)).await
+        self.0.store.lease_timer(kind, subject, self.token(), millis(lease)).await
     }
 
     /// Ends a timer that is done; whether the lease was still the caller's.
@@ -446,7 +271,7 @@ impl EventLog {
     /// Seals and opens what identifies a person.
     #[must_use]
     pub fn sealer(&self) -> Sealer {
-        Sealer::new(self.0.store.clone(), self.0.keys.clone(), self.0.secrets.clone())
+        Sealer::new(self.0.store.clone(), self.0.keys.clone(), self.0.secrets.clone(), self.0.entropy.clone())
     }
 
     /// The secrets that come from the master key.
@@ -467,11 +292,7 @@ impl EventLog {
         let before = self.read_stream(stream, 0, usize::MAX).await?;
         let event = PersonDomainEvent::from(PersonErased {});
         let append = Append {
-            metadata: Metadata {
-                command_id: Uuid::new_v4(),
-                actor: Some("operator".to_owned()),
-                ..Metadata::default()
-            },
+            metadata: Metadata { command_id: self.token(), actor: Some("operator".to_owned()), ..Metadata::default() },
             streams: vec![StreamAppend {
                 stream,
                 expected: before.last().map_or(0, |last| last.sequence),
@@ -494,6 +315,11 @@ impl EventLog {
     /// When the store fails.
     pub async fn server_version(&self) -> Result<String, StoreError> {
         self.0.store.server_version().await
+    }
+
+    /// An id that nothing else has.
+    pub(crate) fn token(&self) -> Uuid {
+        random_id(&*self.0.entropy)
     }
 
     pub(crate) fn store(&self) -> &dyn LogStore {

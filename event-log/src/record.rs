@@ -183,7 +183,7 @@ pub struct Attachment {
 /// One atomic append: all of it or none.
 #[derive(Clone, Debug, Default)]
 pub struct Append {
-    /// Where it comes from; `command_id` must be new for each attempt to append.
+    /// Where it comes from; `command_id` must be new for each attempt to append, and not nil.
     pub metadata: Metadata,
     /// The tenant, where there is one.
     pub organizer_id: Option<OrganizerId>,
@@ -195,6 +195,15 @@ pub struct Append {
     pub receipt: Option<NewReceipt>,
     /// What the domain events name by hash.
     pub attachments: Vec<Attachment>,
+}
+
+impl Append {
+    /// What it holds in memory, roughly: the bytes of its payloads and attachments.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let payloads = self.streams.iter().flat_map(|stream| &stream.events).map(|event| event.payload.len());
+        payloads.chain(self.attachments.iter().map(|attachment| attachment.bytes.len())).sum()
+    }
 }
 
 /// What an append became.

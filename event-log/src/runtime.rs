@@ -1,4 +1,6 @@
-//! What comes from outside: time. Nothing in the core asks the machine's clock by itself, or a simulation could not run it.
+//! What comes from outside: time and chance. Nothing in the core asks the machine's clock or draws a random number by itself, or a
+//! simulation could not repeat a run. Tasks are spawned on tokio's runtime, which is such a trait's implementation already: a test
+//! runs it on one thread, with its time standing still.
 
 use std::sync::{
     Arc,
@@ -6,6 +8,7 @@ use std::sync::{
 };
 
 use chrono::{DateTime, Utc};
+use uuid::{Builder, Uuid};
 
 /// A clock.
 pub trait Clock: Send + Sync + 'static {
@@ -20,6 +23,59 @@ pub struct SystemClock;
 impl Clock for SystemClock {
     fn now(&self) -> DateTime<Utc> {
         Utc::now()
+    }
+}
+
+/// Where random bytes come from.
+pub trait Entropy: Send + Sync + 'static {
+    /// Fills the bytes.
+    fn fill(&self, bytes: &mut [u8]);
+}
+
+/// The operating system's randomness, stretched by a cryptographic generator (`rand`'s `ThreadRng`).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemEntropy;
+
+impl Entropy for SystemEntropy {
+    fn fill(&self, bytes: &mut [u8]) {
+        rand::fill(bytes);
+    }
+}
+
+/// So many random bytes.
+#[must_use]
+pub fn random<const N: usize>(entropy: &dyn Entropy) -> [u8; N] {
+    let mut bytes = [0; N];
+    entropy.fill(&mut bytes);
+    bytes
+}
+
+/// An id that says nothing (UUIDv4, RFC 9562 section 5.4).
+#[must_use]
+pub fn random_id(entropy: &dyn Entropy) -> Uuid {
+    Builder::from_random_bytes(random(entropy)).into_uuid()
+}
+
+/// What the log gets from outside, all together. Cheap to clone.
+#[derive(Clone)]
+pub struct Runtime {
+    /// The machine's clock, or a simulation's. A server has its own; a file has none, and takes this one for it.
+    pub clock: Arc<dyn Clock>,
+    /// The machine's chance, or a simulation's.
+    pub entropy: Arc<dyn Entropy>,
+}
+
+impl Default for Runtime {
+    fn default() -> Self {
+        Self { clock: Arc::new(SystemClock), entropy: Arc::new(SystemEntropy) }
+    }
+}
+
+impl Runtime {
+    /// With another clock.
+    #[must_use]
+    pub fn at(clock: impl Clock) -> Self {
+        Self { clock: Arc::new(clock), ..Self::default() }
     }
 }
 

@@ -17,10 +17,10 @@ use hmac::{Hmac, Mac};
 use sha2::Sha256;
 use tickiz_domain::{ids::PersonId, sealed::Sealed};
 use tokio::sync::{mpsc, oneshot};
-use uuid::Uuid;
 
 use crate::{
     record::StoreError,
+    runtime::{Entropy, random, random_id},
     store::{LogStore, PersonKey, WantedKey},
 };
 
@@ -108,16 +108,10 @@ pub struct Sealer {
     store: Arc<dyn LogStore>,
     keys: KeyMaker,
     secrets: Secrets,
+    entropy: Arc<dyn Entropy>,
 }
 
-fn random<const N: usize>() -> [u8; N] {
-    let mut bytes = [0; N];
-    rand::fill(&mut bytes);
-    bytes
-}
-
-fn seal(key: &[u8; 32], person: PersonId, plain: &[u8]) -> Vec<u8> {
-    let nonce: [u8; NONCE_BYTES] = random();
+fn seal(key: &[u8; 32], nonce: [u8; NONCE_BYTES], person: PersonId, plain: &[u8]) -> Vec<u8> {
     let cipher = XChaCha20Poly1305::new(key.into());
     let payload = Payload { msg: plain, aad: person.0.as_bytes() };
     let sealed = cipher.encrypt(XNonce::from_slice(&nonce), payload).expect("a field is far below the cipher's limit");
@@ -131,8 +125,17 @@ fn open(key: &[u8; 32], person: PersonId, sealed: &[u8]) -> Option<Vec<u8>> {
 }
 
 impl Sealer {
-    pub(crate) const fn new(store: Arc<dyn LogStore>, keys: KeyMaker, secrets: Secrets) -> Self {
-        Self { store, keys, secrets }
+    pub(crate) const fn new(
+        store: Arc<dyn LogStore>,
+        keys: KeyMaker,
+        secrets: Secrets,
+        entropy: Arc<dyn Entropy>,
+    ) -> Self {
+        Self { store, keys, secrets, entropy }
+    }
+
+    fn seal_with(&self, key: &[u8; 32], person: PersonId, plain: &[u8]) -> Vec<u8> {
+        seal(key, random(&*self.entropy), person, plain)
     }
 
     fn lookup(&self, name: &str) -> [u8; 32] {
@@ -154,11 +157,14 @@ impl Sealer {
     /// # Errors
     /// When the store fails, or the key there does not open with this master key.
     pub async fn seal(&self, name: &str, plain: &[u8]) -> Result<Sealed, SealError> {
-        let person_id = PersonId(Uuid::new_v4());
-        let wrapped = seal(&self.wrapping_key(), person_id, &random::<32>());
+        let person_id = PersonId(random_id(&*self.entropy));
+        let wrapped = self.seal_with(&self.wrapping_key(), person_id, &random::<32>(&*self.entropy));
         let key = self.keys.key((self.lookup(name), PersonKey { person_id, wrapped })).await?;
         let data_key = self.unwrap(&key)?;
-        Ok(Sealed { person_id: key.person_id, sealed: STANDARD.encode(seal(&data_key, key.person_id, plain)) })
+        Ok(Sealed {
+            person_id: key.person_id,
+            sealed: STANDARD.encode(self.seal_with(&data_key, key.person_id, plain)),
+        })
     }
 
     /// Seals `plain` with the data key of a person who is known already; `None` once he was erased.
@@ -168,7 +174,7 @@ impl Sealer {
     pub async fn seal_for(&self, person: PersonId, plain: &[u8]) -> Result<Option<Sealed>, SealError> {
         let Some(key) = self.store.person_key(person).await? else { return Ok(None) };
         let data_key = self.unwrap(&key)?;
-        Ok(Some(Sealed { person_id: person, sealed: STANDARD.encode(seal(&data_key, person, plain)) }))
+        Ok(Some(Sealed { person_id: person, sealed: STANDARD.encode(self.seal_with(&data_key, person, plain)) }))
     }
 
     /// What was sealed; `None` once the person was erased.

@@ -265,8 +265,8 @@ pub trait LogStore: Send + Sync + 'static {
     async fn person_by(&self, lookup: &[u8; 32]) -> Result<Option<PersonId>, StoreError>;
     /// A person's data key; `None` once he was erased.
     async fn person_key(&self, person: PersonId) -> Result<Option<PersonKey>, StoreError>;
-    /// The master key that stands in the store, or `fresh` kept there.
-    async fn master_key_or(&self, fresh: &[u8; 32]) -> Result<[u8; 32], StoreError>;
+    /// What the store keeps under that name beside its tables of people, or `fresh` kept there. Not in their transactions.
+    async fn kept_or(&self, name: &'static str, fresh: &[u8; 32]) -> Result<[u8; 32], StoreError>;
     /// The newest snapshot of a stream.
     async fn snapshot(&self, stream: StreamId) -> Result<Option<Snapshot>, StoreError>;
     /// Keeps a snapshot, unless a newer one is there.

@@ -17,7 +17,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -32,6 +32,9 @@ use crate::{
 /// Appends that may wait. Over it a caller is refused at once: at some thousands a second a longer queue would only make
 /// everybody late.
 pub const MAX_QUEUED_APPENDS: usize = 4096;
+/// Bytes of payloads and attachments that may wait, or are being written: 64 MiB, a full queue of ordinary bookings twenty times over.
+/// The count alone would let some hundred seating plans fill the memory.
+pub const MAX_QUEUED_BYTES: usize = 64 << 20;
 /// Appends in one transaction: enough that the lock and the flush are shared by many, few enough that nobody waits long for the
 /// others.
 pub const MAX_BATCH_APPENDS: usize = 256;
@@ -57,6 +60,8 @@ pub const RETRY_AFTER_MS: u64 = 200;
 pub(crate) struct Waiting {
     pub append: Append,
     pub answer: oneshot::Sender<Result<Appended, AppendError>>,
+    /// Its share of [`MAX_QUEUED_BYTES`], given back with it.
+    pub room: OwnedSemaphorePermit,
 }
 
 pub(crate) struct Writer {
@@ -77,11 +82,9 @@ struct Size {
 
 impl Size {
     fn add(&mut self, append: &Append) {
-        for event in append.streams.iter().flat_map(|stream| &stream.events) {
-            self.bytes += event.payload.len();
-            self.claims += event.claims.len();
-        }
-        self.bytes += append.attachments.iter().map(|attachment| attachment.bytes.len()).sum::<usize>();
+        self.bytes += append.bytes();
+        let events = append.streams.iter().flat_map(|stream| &stream.events);
+        self.claims += events.map(|event| event.claims.len()).sum::<usize>();
     }
 
     const fn has_room(&self) -> bool {
@@ -186,9 +189,10 @@ impl Writer {
             let position = last.position;
             self.head.send_if_modified(|head| std::mem::replace(head, (*head).max(position)) < position);
         }
-        for (waiting, outcome) in batch.into_iter().zip(decision.outcomes) {
+        for (Waiting { append: _, answer, room }, outcome) in batch.into_iter().zip(decision.outcomes) {
+            drop(room);
             // A waiter that went away has its receipt in the store.
-            let _ = waiting.answer.send(outcome);
+            let _ = answer.send(outcome);
         }
         Ok(())
     }

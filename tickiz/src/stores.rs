@@ -8,7 +8,7 @@ use tickiz_command_api::stores::{Database, INBOX, SANDBOX, Schema, StoreAt};
 use tickiz_domain::text::normalize_email;
 use tickiz_event_log::{
     EventLog, LogOptions, LogService,
-    runtime::{Clock, SystemClock},
+    runtime::{Clock, Runtime, SystemClock},
 };
 use tickiz_read_models::{MySqlOptions, ReadStore};
 
@@ -46,7 +46,7 @@ pub fn has_log(config: &Config) -> bool {
 }
 
 async fn open_log(config: &Config, migrate: bool, clock: Arc<dyn Clock>) -> anyhow::Result<(EventLog, LogService)> {
-    let options = LogOptions { master_key: config.master_key, migrate, clock };
+    let options = LogOptions { master_key: config.master_key, migrate, runtime: Runtime { clock, ..Runtime::default() } };
     let opened = match &config.mysql_url {
         Some(url) => EventLog::open_mysql(url, options).await,
         None => {

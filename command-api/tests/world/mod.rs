@@ -20,7 +20,7 @@ use tickiz_domain::{
     ids::{BookingId, EventId, OrganizerId, PaymentId, SeatId},
     stream::StreamType,
 };
-use tickiz_event_log::{EventLog, LogOptions, LogService, Recorded, runtime::ManualClock};
+use tickiz_event_log::{EventLog, LogOptions, LogService, Recorded, runtime::{ManualClock, Runtime}};
 use uuid::Uuid;
 
 #[path = "../servers/mod.rs"]
@@ -107,7 +107,7 @@ impl World {
     pub async fn new(store: Store) -> Self {
         let clock = Arc::new(ManualClock::new(Utc::now()));
         let (at, options) = match store {
-            Store::Memory => (At::Memory, LogOptions { clock: Arc::new(clock.clone()), ..LogOptions::default() }),
+            Store::Memory => (At::Memory, LogOptions { runtime: Runtime::at(clock.clone()), ..LogOptions::default() }),
             Store::Sqlite => (At::File(tempfile::tempdir().expect("a temporary folder")), LogOptions::default()),
             Store::Server(variable) => {
                 let server = Server::create(variable).await.expect("the variable is set");

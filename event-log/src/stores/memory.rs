@@ -36,7 +36,7 @@ struct Tables {
     timers: BTreeMap<Uuid, TimerRow>,
     people: BTreeMap<[u8; 32], PersonKey>,
     snapshots: BTreeMap<StreamId, Snapshot>,
-    master_key: Option<[u8; 32]>,
+    keyring: BTreeMap<&'static str, [u8; 32]>,
 }
 
 impl Tables {
@@ -291,8 +291,8 @@ impl LogStore for MemoryStore {
         Ok(self.tables.lock().await.people.values().find(|key| key.person_id == person).cloned())
     }
 
-    async fn master_key_or(&self, fresh: &[u8; 32]) -> Result<[u8; 32], StoreError> {
-        Ok(*self.tables.lock().await.master_key.get_or_insert(*fresh))
+    async fn kept_or(&self, name: &'static str, fresh: &[u8; 32]) -> Result<[u8; 32], StoreError> {
+        Ok(*self.tables.lock().await.keyring.entry(name).or_insert(*fresh))
     }
 
     async fn snapshot(&self, stream: StreamId) -> Result<Option<Snapshot>, StoreError> {

@@ -335,13 +335,16 @@ macro_rules! sql_store {
                 Ok(query.fetch_optional(&self.pool).await?.map(|wrapped| PersonKey { person_id: person, wrapped }))
             }
 
-            async fn master_key_or(&self, fresh: &[u8; 32]) -> Result<[u8; 32], StoreError> {
-                let mut query = QueryBuilder::<$database>::new("INSERT INTO keyring (name, secret) VALUES ('master', ");
-                query.push_bind(fresh.to_vec()).push(")").push(keep_first("name"));
+            async fn kept_or(&self, name: &'static str, fresh: &[u8; 32]) -> Result<[u8; 32], StoreError> {
+                let read = || sqlx::query_scalar::<_, Vec<u8>>("SELECT secret FROM keyring WHERE name = ?").bind(name);
+                // As a rule it is there, and who only reads the log writes nothing.
+                if let Some(kept) = read().fetch_optional(&self.pool).await? {
+                    return hash(kept);
+                }
+                let mut query = QueryBuilder::<$database>::new("INSERT INTO keyring (name, secret) VALUES (");
+                query.push_bind(name).push(", ").push_bind(fresh.to_vec()).push(")").push(keep_first("name"));
                 query.build().execute(&self.pool).await?;
-                let kept: Vec<u8> =
-                    sqlx::query_scalar("SELECT secret FROM keyring WHERE name = 'master'").fetch_one(&self.pool).await?;
-                hash(kept)
+                hash(read().fetch_one(&self.pool).await?)
             }
 
             async fn snapshot(&self, stream: StreamId) -> Result<Option<Snapshot>, StoreError> {

@@ -9,13 +9,13 @@ use std::{
 };
 
 use sqlx::{Connection, MySqlConnection};
-use tickiz_event_log::{Append, AppendError, EventLog, runtime::SystemClock, stores::mysql::MySqlStore};
+use tickiz_event_log::{Append, AppendError, EventLog, runtime::Runtime, stores::mysql::MySqlStore};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
 };
 
-use crate::support::{MASTER_KEY, Place, append_of, happened, new_stream, on_stores, receipt_of};
+use crate::support::{Kind, MASTER_KEY, Place, a_command, append_of, happened, new_stream, on_stores, receipt_of};
 
 on_stores!(mysql: MySql, mariadb: MariaDb; [
     a_connection_cut_before_commit_arrives_loses_nothing,
@@ -96,7 +96,7 @@ async fn open_through_proxy(place: &Place) -> (EventLog, tickiz_event_log::LogSe
     // In the clear, or the proxy could not tell COMMIT.
     through.query_pairs_mut().append_pair("ssl-mode", "DISABLED");
     let store = MySqlStore::connect_to(through.as_str()).await.unwrap();
-    let (log, service) = EventLog::start(Arc::new(store), MASTER_KEY, Arc::new(SystemClock)).await.unwrap();
+    let (log, service) = EventLog::start(Arc::new(store), MASTER_KEY, Runtime::default()).await.unwrap();
     (log, service, proxy)
 }
 
@@ -151,7 +151,8 @@ async fn receipts_alone_survive_a_commit_without_an_answer(place: Place) {
     let (log, service, proxy) = open_through_proxy(&place).await;
     for (key, cut) in [("a", CUT_BEFORE), ("b", CUT_AFTER)] {
         proxy.cut.store(cut, Ordering::SeqCst);
-        let nothing = || Append { receipt: Some(receipt_of("buyer", key, key)), ..Append::default() };
+        let nothing =
+            || Append { receipt: Some(receipt_of("buyer", key, key)), metadata: a_command(), ..Append::default() };
         log.append(nothing()).await.unwrap();
         assert_eq!(proxy.cut.load(Ordering::SeqCst), PASS, "the cut was made");
         assert!(matches!(log.append(nothing()).await, Err(AppendError::Answered(_))));
@@ -199,12 +200,18 @@ async fn a_log_that_stopped_dead_over_the_lock_stalls_nobody_for_ever(place: Pla
 /// which session that is, so all of them are killed but the one that asks.
 async fn kill_sessions(place: &Place) {
     let mut connection = MySqlConnection::connect(&place.url()).await.unwrap();
-    let sessions: Vec<u64> = sqlx::query_scalar(
-        "SELECT CAST(id AS UNSIGNED) FROM information_schema.processlist WHERE db = DATABASE() AND id <> CONNECTION_ID()",
-    )
-    .fetch_all(&mut connection)
-    .await
-    .unwrap();
+    // MySQL's `processlist` fails on the binary text of anybody's statement; MariaDB has no `threads`.
+    let statement = match place.kind {
+        Kind::MariaDb => {
+            "SELECT CAST(id AS UNSIGNED) FROM information_schema.processlist \
+             WHERE db = DATABASE() AND id <> CONNECTION_ID()"
+        }
+        _ => {
+            "SELECT CAST(processlist_id AS UNSIGNED) FROM performance_schema.threads \
+             WHERE processlist_db = DATABASE() AND processlist_id <> CONNECTION_ID()"
+        }
+    };
+    let sessions: Vec<u64> = sqlx::query_scalar(statement).fetch_all(&mut connection).await.unwrap();
     for id in sessions {
         let kill = sqlx::AssertSqlSafe(format!("KILL {id}"));
         // One that ended by itself meanwhile is no fault.

@@ -3,11 +3,14 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use chrono::{TimeDelta, Utc};
+use futures::{FutureExt, StreamExt, stream::FuturesUnordered};
+use sha2::{Digest, Sha256};
 use tickiz_domain::stream::{StreamId, StreamType};
 use tickiz_event_log::{
-    Append, AppendError, Attachment, EventLog, Position, Recorded, StreamAppend, leaf_hash,
-    runtime::{Clock, ManualClock},
+    Append, AppendError, Attachment, EventLog, Metadata, Position, Recorded, StreamAppend, leaf_hash,
+    runtime::{Clock, ManualClock, Runtime},
     stores::memory::MemoryStore,
+    writer::{MAX_BATCH_APPENDS, MAX_QUEUED_APPENDS},
 };
 use uuid::Uuid;
 
@@ -26,6 +29,7 @@ on_every_store!(
     a_malformed_append_is_refused_at_the_door,
     what_was_acknowledged_survives_a_process_that_just_ends,
     shutdown_writes_what_was_queued_and_takes_no_more,
+    what_waits_is_bounded_by_count_and_by_bytes,
 );
 on_stores!(sqlite_clock: Sqlite, mysql_clock: MySql, mariadb_clock: MariaDb; [recorded_time_never_sinks]);
 on_stores!(mysql_refuses: MySql, mariadb_refuses: MariaDb; [one_append_that_the_store_refuses_does_not_fail_its_batch]);
@@ -247,6 +251,7 @@ async fn a_malformed_append_is_refused_at_the_door(place: Place) {
         Append { receipt: Some(receipt_of(&"s".repeat(201), "k", "{}")), ..good() },
         Append { receipt: Some(receipt_of("s", &"k".repeat(801), "{}")), ..good() },
         Append { receipt: Some(receipt_of("s", "k", &"r".repeat(1 << 16))), ..good() },
+        Append { metadata: Metadata::default(), ..good() },
         Append { attachments: vec![Attachment { hash: [0; 32], bytes: b"plan".to_vec().into() }], ..good() },
     ];
     for (index, append) in malformed.into_iter().enumerate() {
@@ -305,6 +310,42 @@ async fn shutdown_writes_what_was_queued_and_takes_no_more(place: Place) {
     assert_eq!(place.store().await.head().await.unwrap().position, 50);
 }
 
+fn light(value: u64) -> Append {
+    append_of(new_stream(), 0, &[happened(i64::try_from(value).unwrap())])
+}
+
+/// An append with a plan of 8 MiB, different from all others.
+fn heavy(value: u64) -> Append {
+    let mut bytes = vec![0; 8 << 20];
+    bytes[..8].copy_from_slice(&value.to_be_bytes());
+    let hash = Sha256::digest(&bytes).into();
+    let attachments = vec![Attachment { hash, bytes: bytes.into() }];
+    Append { attachments, ..append_of(new_stream(), 0, &[happened(1)]) }
+}
+
+async fn what_waits_is_bounded_by_count_and_by_bytes(place: Place) {
+    let (log, service) = place.open().await;
+    for append in [heavy as fn(u64) -> Append, light] {
+        let before = log.head().await.unwrap();
+        let lock = place.store().await.begin().await.unwrap();
+        let mut waiting = FuturesUnordered::new();
+        // Nothing is written, so sooner or later one too many waits, and is told at once.
+        let refused = (0..).find_map(|value| {
+            waiting.push(log.append(append(value)));
+            waiting.next().now_or_never()
+        });
+        assert!(matches!(refused, Some(Some(Err(AppendError::Overloaded { retry_after_ms: 1.. })))), "{refused:?}");
+        assert!(waiting.len() <= MAX_QUEUED_APPENDS + MAX_BATCH_APPENDS);
+        lock.rollback().await;
+        let outcomes: Vec<_> = waiting.collect().await;
+        assert!(outcomes.iter().all(Result::is_ok), "who was taken in is not let down");
+        assert_eq!(log.head().await.unwrap() - before, i64::try_from(outcomes.len()).unwrap());
+        assert_eq!(log.queued().0, 0);
+    }
+    log.append(heavy(u64::MAX)).await.expect("there is room again");
+    service.shutdown().await;
+}
+
 async fn recorded_time_never_sinks(place: Place) {
     let ahead = Utc::now() + TimeDelta::hours(3);
     let time = match place.kind {
@@ -327,7 +368,7 @@ async fn recorded_time_stands_still_while_the_clock_goes_back() {
     let start = "2026-05-01T10:00:00Z".parse().unwrap();
     let clock = Arc::new(ManualClock::new(start));
     let store = Arc::new(MemoryStore::new(clock.clone()));
-    let (log, service) = EventLog::start(store, MASTER_KEY, clock.clone()).await.unwrap();
+    let (log, service) = EventLog::start(store, MASTER_KEY, Runtime::at(clock.clone())).await.unwrap();
     let mut recorded = Vec::new();
     for minutes in [0, 5, -60, 10, 50] {
         clock.advance(TimeDelta::minutes(minutes));

@@ -3,7 +3,7 @@
 use tickiz_event_log::{Append, AppendError, Receipt};
 use uuid::Uuid;
 
-use crate::support::{Place, append_of, happened, new_stream, on_every_store, receipt_of};
+use crate::support::{Place, a_command, append_of, happened, new_stream, on_every_store, receipt_of};
 
 on_every_store!(
     of_ten_at_once_under_one_key_one_happens_and_nine_are_answered,
@@ -69,7 +69,11 @@ async fn a_refusal_leaves_no_receipt(place: Place) {
 
 async fn a_command_that_changes_nothing_leaves_a_receipt_all_the_same(place: Place) {
     let (log, service) = place.open().await;
-    let nothing = || Append { receipt: Some(receipt_of("buyer", "key", "{\"n\":1}")), ..Append::default() };
+    let nothing = || Append {
+        receipt: Some(receipt_of("buyer", "key", "{\"n\":1}")),
+        metadata: a_command(),
+        ..Append::default()
+    };
     let appended = log.append(nothing()).await.unwrap();
     assert_eq!((appended.events.len(), appended.position), (0, 0));
     let Err(AppendError::Answered(receipt)) = log.append(nothing()).await else { panic!("it was not answered") };

@@ -1,7 +1,7 @@
 //! Sealed personal data: who is erased cannot be read any more, and the log stays as it is.
 
 use tickiz_domain::stream::StreamType;
-use tickiz_event_log::{EventLog, SealError, leaf_hash, runtime::SystemClock};
+use tickiz_event_log::{EventLog, SealError, leaf_hash, runtime::Runtime};
 
 use crate::support::{Happened, MASTER_KEY, Place, append_of, new_stream, on_every_store};
 
@@ -67,8 +67,7 @@ async fn erasing_leaves_the_log_as_it_was(place: Place) {
 async fn another_master_key_opens_nothing(place: Place) {
     let (log, service) = place.open().await;
     let sealed = log.sealer().seal("lan@example.com", b"Lan").await.unwrap();
-    let (other, other_service) =
-        EventLog::start(place.store().await, [8; 32], std::sync::Arc::new(SystemClock)).await.unwrap();
+    let (other, other_service) = EventLog::start(place.store().await, [8; 32], Runtime::default()).await.unwrap();
     assert!(matches!(other.sealer().open(&sealed).await, Err(SealError::Broken(person)) if person == sealed.person_id));
     assert_eq!(other.sealer().person_for("lan@example.com").await.unwrap(), None);
     assert_ne!(other.secrets().derive("tickets"), log.secrets().derive("tickets"));

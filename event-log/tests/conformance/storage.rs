@@ -24,6 +24,7 @@ on_every_store!(
 on_stores!(sqlite_only: Sqlite, mysql_only: MySql, mariadb_only: MariaDb; [
     domain_events_are_never_changed_or_deleted,
     a_schema_that_is_too_old_is_refused,
+    another_master_key_than_the_first_is_refused,
     several_processes_may_bring_the_schema_up_at_once,
 ]);
 on_stores!(mysql_migrations: MySql, mariadb_migrations: MariaDb; [
@@ -158,6 +159,19 @@ async fn open(place: &Place, migrate: bool) -> Result<EventLog, OpenError> {
     };
     service.shutdown().await;
     Ok(log)
+}
+
+async fn another_master_key_than_the_first_is_refused(place: Place) {
+    open(&place, true).await.unwrap();
+    let options = LogOptions { master_key: Some([8; 32]), ..LogOptions::default() };
+    let opened = match place.kind {
+        Kind::Sqlite => EventLog::open_sqlite(&place.path(), options).await,
+        _ => EventLog::open_mysql(&place.url(), options).await,
+    };
+    let Err(error) = opened else { panic!("it was opened with another key") };
+    assert!(matches!(error, OpenError::OtherMasterKey));
+    assert!(error.to_string().contains("TICKIZ_MASTER_KEY"), "{error}");
+    open(&place, true).await.expect("with the first one it still opens");
 }
 
 async fn a_schema_that_is_too_old_is_refused(place: Place) {

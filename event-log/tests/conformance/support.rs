@@ -13,7 +13,7 @@ use tickiz_domain::{
 };
 use tickiz_event_log::{
     Append, EventLog, LogService, Metadata, NewEvent, NewReceipt, Sequence, StreamAppend, migrate,
-    runtime::SystemClock,
+    runtime::{Runtime, SystemClock},
     store::LogStore,
     stores::{memory::MemoryStore, mysql::MySqlStore, sqlite::SqliteStore},
 };
@@ -98,13 +98,14 @@ pub fn new_stream() -> StreamId {
     booking(Uuid::new_v4())
 }
 
+/// Where an append comes from: a command that nobody else has.
+pub fn a_command() -> Metadata {
+    Metadata { command_id: Uuid::new_v4(), ..Metadata::default() }
+}
+
 pub fn append_of(stream: StreamId, expected: Sequence, events: &[Happened]) -> Append {
     let events = events.iter().map(|event| NewEvent::of(event, stream.id)).collect();
-    Append {
-        metadata: Metadata { command_id: Uuid::new_v4(), ..Metadata::default() },
-        streams: vec![StreamAppend { stream, expected, events }],
-        ..Append::default()
-    }
+    Append { metadata: a_command(), streams: vec![StreamAppend { stream, expected, events }], ..Append::default() }
 }
 
 pub fn receipt_of(scope: &str, key: &str, result: &str) -> NewReceipt {
@@ -213,7 +214,7 @@ impl Place {
 
     /// Another process's log on the store.
     pub async fn open(&self) -> (EventLog, LogService) {
-        EventLog::start(self.store().await, MASTER_KEY, Arc::new(SystemClock)).await.unwrap()
+        EventLog::start(self.store().await, MASTER_KEY, Runtime::default()).await.unwrap()
     }
 
     /// Runs SQL by hand; what the store answers.

@@ -25,17 +25,20 @@ pub struct Server {
     admin: sqlx::MySqlPool,
     database: String,
     url: String,
+    mariadb: bool,
 }
 
 impl Server {
     /// Ends every session of the test's database.
     pub async fn kill_sessions(&self) {
+        // MySQL's `processlist` fails on the binary text of anybody's statement; MariaDB has no `threads`.
+        let statement = if self.mariadb {
+            "SELECT CAST(id AS UNSIGNED) FROM information_schema.processlist WHERE db = ?"
+        } else {
+            "SELECT CAST(processlist_id AS UNSIGNED) FROM performance_schema.threads WHERE processlist_db = ?"
+        };
         let sessions: Vec<u64> =
-            sqlx::query_scalar("SELECT CAST(id AS UNSIGNED) FROM information_schema.processlist WHERE db = ?")
-                .bind(&self.database)
-                .fetch_all(&self.admin)
-                .await
-                .unwrap();
+            sqlx::query_scalar(statement).bind(&self.database).fetch_all(&self.admin).await.unwrap();
         for session in sessions {
             // It may be gone already.
             let _ = sqlx::query(sqlx::AssertSqlSafe(format!("KILL {session}"))).execute(&self.admin).await;
@@ -92,7 +95,7 @@ async fn on_server(variable: &str, test: &impl AsyncFn(ReadStore, Option<&Server
     println!("on {version}");
     sqlx::query(sqlx::AssertSqlSafe(format!("CREATE DATABASE {database}"))).execute(&admin).await.unwrap();
     let url = format!("{}/{database}", address.trim_end_matches('/'));
-    let server = Server { admin, database, url: url.clone() };
+    let server = Server { admin, database, url: url.clone(), mariadb: version.contains("MariaDB") };
     let outcome = AssertUnwindSafe(async {
         let store = ReadStore::open_mysql(&url, MySqlOptions::default()).await.unwrap();
         store.migrate().await.unwrap();
