@@ -8,7 +8,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use tickiz_contract::{CallContext, Refusal, Refusals, request::AccessToken};
 use tickiz_domain::{
-    booking::{Booking, BookingCommand, BookingError, Purchase, RecordSuccess},
+    booking::{Booking, BookingCommand, BookingError, Payment, Purchase, RecordSuccess},
     event::{Event, EventCommand, EventError, EventStatus, Show},
     ids::{BookingId, EventId, PaymentId, PersonId, RefundId},
     money::Money,
@@ -141,6 +141,16 @@ impl SystemCommands {
     pub async fn buyer_of(&self, purchase: &Purchase) -> Result<Option<Buyer>, Refusal> {
         let opened = self.log().sealer().open(&purchase.buyer).await.map_err(|error| internal(&error))?;
         opened.map(|json| serde_json::from_slice(&json).map_err(|error| internal(&error))).transpose()
+    }
+
+    /// Where a buyer's browser goes after an attempt to pay, in the clear; `None` where it was not said, or he was erased.
+    ///
+    /// # Errors
+    /// `INTERNAL` where the store fails or the seal is broken.
+    pub async fn return_url_of(&self, payment: &Payment) -> Result<Option<String>, Refusal> {
+        let Some(sealed) = &payment.return_url else { return Ok(None) };
+        let opened = self.log().sealer().open(sealed).await.map_err(|error| internal(&error))?;
+        opened.map(|text| String::from_utf8(text).map_err(|error| internal(&error))).transpose()
     }
 
     /// The hold's deadline has come.

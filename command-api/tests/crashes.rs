@@ -3,18 +3,28 @@
 mod house;
 mod world;
 
+use std::sync::Arc;
+
 use futures::{StreamExt, stream};
 use house::{
-    House, Plan,
+    House, LogList, Plan,
     faults::{Faults, When},
     hall_with,
 };
-use tickiz_command_api::workers::{deadlines::HoldEnds, lane::Step};
+use tickiz_command_api::{
+    payments::Next,
+    workers::{
+        cancellation::EndBookings,
+        deadlines::{HoldEnds, ShowEnds, ShowIsNear},
+        lane::Step,
+    },
+};
+use tickiz_contract::{Commands, Request};
 use tickiz_domain::{
     booking::{BookingStatus, PaymentMethod, PaymentStatus},
     timer::TimerKind,
 };
-use world::{Order, hall};
+use world::{Order, hall, organizer};
 
 /// What is told with one call failing.
 #[derive(Clone, Copy, Debug)]
@@ -27,6 +37,10 @@ enum Story {
     AnotherMethod,
     /// Declined.
     Declined,
+    /// The show is called off: one has paid, one only holds.
+    CalledOff,
+    /// The show comes near, and is over.
+    NearAndOver,
 }
 
 /// The calls of [`Story::TooLate`] where he gets his seats back: create, record it, record the hold's end, read, record the money.
@@ -76,6 +90,27 @@ async fn tell(story: Story, faults: Faults) -> bool {
             let ledger = async || house.ledger().await.iter().all(|entry| entry.state.as_str() != "OPEN").then_some(());
             house.until("the first is called off", ledger).await;
         }
+        Story::CalledOff => {
+            house.press(&page, "pay").await;
+            house.status(booking.id, BookingStatus::Confirmed).await;
+            let held = house.place(Order::of(show.id, "minh@example.com", "h").seats(&["B-1"])).await;
+            let cancel = Request::CancelEvent { id: show.id.to_string(), reason: "flood".to_owned() };
+            house.service.execute(organizer(), cancel).await.expect("it is cancelled");
+            house.status(booking.id, BookingStatus::Refunded).await;
+            house.status(held.id, BookingStatus::Cancelled).await;
+            house.check_money(held.id).await;
+            assert_eq!((house.count("BookingCancelled").await, house.count("RefundRequested").await), (2, 1));
+        }
+        Story::NearAndOver => {
+            house.press(&page, "pay").await;
+            house.status(booking.id, BookingStatus::Confirmed).await;
+            house.advance(60 * 60 * 30);
+            let reminded = async || (house.count("EventRemindersDue").await > 0).then_some(());
+            house.until("the reminder", reminded).await;
+            house.advance(60 * 60 * 48);
+            house.until("its end", async || (house.count("EventCompleted").await > 0).then_some(())).await;
+            assert_eq!((house.count("EventRemindersDue").await, house.count("EventCompleted").await), (1, 1));
+        }
         Story::Declined => {
             house.press(&page, "decline").await;
             house.payment_status(booking.id, payment_id, PaymentStatus::Failed).await;
@@ -93,7 +128,8 @@ async fn tell(story: Story, faults: Faults) -> bool {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn every_step_may_fail_once_before_or_after_it_took_effect() {
-    for story in [Story::PaidAndCancelled, Story::TooLate, Story::AnotherMethod, Story::Declined] {
+    use Story::{AnotherMethod, CalledOff, Declined, NearAndOver, PaidAndCancelled, TooLate};
+    for story in [PaidAndCancelled, TooLate, AnotherMethod, Declined, CalledOff, NearAndOver] {
         let quiet = Faults::none();
         tell(story, quiet.clone()).await;
         // A step that fails is repeated, so there are more calls than in a quiet run; failing those covers failing twice.
@@ -156,6 +192,33 @@ async fn every_step_may_be_run_twice_and_at_once() {
     let step = HoldEnds(house.bookings.clone());
     tokio::join!(step.run(&hold), step.run(&hold), step.run(&hold));
     assert_eq!(house.count("BookingExpired").await, 1);
+
+    for seat in ["B-1", "B-2", "B-3"] {
+        house.place(Order::of(show.id, "hoa@example.com", seat).seats(&[seat])).await;
+    }
+    let near = house.lease(TimerKind::EventReminder, show.id.0).await;
+    let over = house.lease(TimerKind::EventEnds, show.id.0).await;
+    house.advance(60 * 60 * 30);
+    let step = ShowIsNear(house.bookings.clone());
+    tokio::join!(step.run(&near), step.run(&near), step.run(&near));
+    assert_eq!(house.count("EventRemindersDue").await, 1);
+    let cancel = Request::CancelEvent { id: show.id.to_string(), reason: "flood".to_owned() };
+    house.service.execute(organizer(), cancel).await.expect("it is cancelled");
+    let ending = house.lease(TimerKind::EventCancellation, show.id.0).await;
+    let step = EndBookings {
+        bookings: house.bookings.clone(),
+        list: Arc::new(LogList(house.world.log.clone())),
+        log: house.world.log.clone(),
+    };
+    let before = house.count("BookingCancelled").await;
+    tokio::join!(step.run(&ending), step.run(&ending), step.run(&ending));
+    assert_eq!(step.run(&ending).await, Next::Done);
+    assert_eq!(house.count("BookingCancelled").await - before, 3);
+    house.advance(60 * 60 * 48);
+    let step = ShowEnds(house.bookings.clone());
+    tokio::join!(step.run(&over), step.run(&over));
+    assert_eq!(house.count("EventCompleted").await, 0, "what was cancelled is not over");
+    house.world.check_conservation(show.id).await;
     house.end().await;
 }
 

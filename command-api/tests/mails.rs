@@ -3,8 +3,11 @@
 mod house;
 mod world;
 
+use futures::{StreamExt, stream};
 use house::{
-    House, Plan, hall_with,
+    House, Plan,
+    faults::{Faults, When},
+    hall_with,
     post::{MailServer, Mails, header},
 };
 use tickiz_command_api::{
@@ -283,4 +286,51 @@ async fn a_day_before_the_show_everybody_with_tickets_is_reminded_once_with_his_
     stop.cancel();
     running.await.expect("it ends");
     house.end().await;
+}
+
+/// A booking that is confirmed and one more, a show that moves, and a show that is called off: eight mails, with one call of the
+/// writers failing.
+async fn eight_mails(faults: Faults) {
+    let house = House::working(Plan::default()).await;
+    let mails = Mails { faults: Some(faults), ..Mails::new().await };
+    let show = house.world.show(hall(2, 4)).await;
+    confirm(&house, &show, "lan@example.com", "A-1").await;
+    confirm(&house, &show, "minh@example.com", "A-2").await;
+    postpone(&house, &show, Some(in_hours(24 * 30))).await;
+    let (stop, running) = mails.run(&house, &mails.checkpoints, 1).await;
+    house.soon("tickets and the new date", async || (mails.files().len() == 4).then_some(())).await;
+    let cancel = Request::CancelEvent { id: show.id.to_string(), reason: "flood".to_owned() };
+    house.service.execute(organizer(), cancel).await.expect("it is cancelled");
+    let all = async || (mails.files().len() == 8).then_some(());
+    house.until("that it will not be, and the money", all).await;
+    stop.cancel();
+    running.await.expect("it ends");
+    // Another process, to which every checkpoint is lost, writes none of them anew.
+    let before = mails.files();
+    let lost = Database::open(&StoreAt::Memory).await.expect("a store in memory");
+    lost.migrate(&INBOX).await.expect("its tables");
+    let (stop, running) = mails.run(&house, &lost, 2).await;
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    stop.cancel();
+    running.await.expect("it ends");
+    assert_eq!(mails.files(), before);
+    house.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn every_step_of_a_mail_may_fail_once_before_or_after_it_took_effect() {
+    let quiet = Faults::none();
+    eight_mails(quiet.clone()).await;
+    let calls = quiet.calls();
+    for name in ["booking", "show", "buyer", "deliver"] {
+        assert!(calls.contains(&name), "no {name} in {calls:?}");
+    }
+    let runs = (0..calls.len()).flat_map(|number| [(number, When::Before), (number, When::After)]);
+    stream::iter(runs)
+        .for_each_concurrent(16, |(number, when)| async move {
+            let faults = Faults::at(number, when);
+            eight_mails(faults.clone()).await;
+            assert!(faults.hit(), "{number} {when:?}: {:?}", faults.calls());
+        })
+        .await;
 }

@@ -35,6 +35,9 @@ async fn a_payment_on_the_page_becomes_tickets_by_a_signed_webhook() {
         assert_eq!(again.status(), 303, "the same button is answered as the first time");
         let other = house.press(&page, "decline").await;
         assert_eq!(other.status(), 409, "another one changes nothing");
+        let log = house.world.log.read(0, 100).await.expect("the log");
+        let says = |text: &str| log.iter().any(|recorded| String::from_utf8_lossy(&recorded.payload).contains(text));
+        assert!(says("returnUrl") && !says("shop.example"), "the buyer's way back is in the log only sealed");
         house.check_money(booking.id).await;
         house.end().await;
     }

@@ -2,8 +2,9 @@
 //!
 //! * **Traces** follow a request from its HTTP headers through command, log, Kafka and projections to the frame of a subscription.
 //!   Within a process `tracing`'s spans are the trace's; between processes, and across the log, the W3C trace context is
-//!   carried as text ([`trace`]). They go to whoever collects them by OTLP, where one is configured; where none is, nothing is
-//!   recorded, and the ids are passed on all the same.
+//!   carried as text ([`trace`]). They go to whoever collects them by OTLP, where one is configured. Where none is, nothing is
+//!   recorded, and the ids that came are passed on all the same; new ones are made only for JSON logs, which name them, since making
+//!   them is a fifth of what the smallest request costs.
 //! * **Metrics** are instruments of OpenTelemetry's global meter, which every crate makes for itself; [`metrics::render`] gives all
 //!   of a process in Prometheus' text format.
 //! * **Logs** go to stderr, as text or as JSON lines of the Elastic Common Schema ([`ecs`]).
@@ -91,16 +92,19 @@ pub fn start(options: &Options) -> Result<Telemetry, TelemetryError> {
     } else {
         tracing_subscriber::fmt::layer().with_target(false).with_writer(std::io::stderr).boxed()
     };
-    // Spans of our own crates, whatever is logged.
+    // Spans of our own crates, whatever is logged; of nobody's where neither a collector nor a log names their ids.
+    let named = options.otlp.is_some() || options.log_json;
     let ours = tracing_subscriber::filter::filter_fn(|metadata| {
         metadata.is_span() && metadata.target().starts_with("tickiz") && *metadata.level() <= tracing::Level::INFO
     });
-    let traces = tracing_opentelemetry::layer()
-        .with_tracer(provider.tracer(trace::SCOPE))
-        .with_location(false)
-        .with_threads(false)
-        .with_target(false)
-        .with_filter(ours);
+    let traces = named.then(|| {
+        tracing_opentelemetry::layer()
+            .with_tracer(provider.tracer(trace::SCOPE))
+            .with_location(false)
+            .with_threads(false)
+            .with_target(false)
+            .with_filter(ours)
+    });
     tracing_subscriber::registry()
         .with(traces)
         .with(log.with_filter(filter))

@@ -46,7 +46,8 @@ pub fn has_log(config: &Config) -> bool {
 }
 
 async fn open_log(config: &Config, migrate: bool, clock: Arc<dyn Clock>) -> anyhow::Result<(EventLog, LogService)> {
-    let options = LogOptions { master_key: config.master_key, migrate, runtime: Runtime { clock, ..Runtime::default() } };
+    let options =
+        LogOptions { master_key: config.master_key, migrate, runtime: Runtime { clock, ..Runtime::default() } };
     let opened = match &config.mysql_url {
         Some(url) => EventLog::open_mysql(url, options).await,
         None => {

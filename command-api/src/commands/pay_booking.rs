@@ -8,6 +8,7 @@ use tickiz_contract::{Answer, CallContext, PaymentAnswer, Refusal, Refusals, req
 use tickiz_domain::{
     booking::{Booking, BookingCommand, BookingError, PaymentMethod, PaymentStatus, StartPayment},
     ids::{BookingId, PaymentId},
+    sealed::Sealed,
 };
 use tickiz_event_log::{Loaded, LostClaim};
 
@@ -59,11 +60,16 @@ pub(crate) async fn pay_booking(
     let key = RequestKey {
         operation: "payBooking",
         key: pay.idempotency_key.clone(),
-        request_hash: pay.request_hash(),
+        request_hash: pay.request_hash(|url| system.keys().text_mark(url)),
         scope: scope.clone(),
     };
     let new_id = ids::payment_id(booking_id, &scope, &pay.idempotency_key);
-    let mut decision = Start { system, desk: desk.as_ref(), pay: &pay, new_id };
+    // Where the buyer was erased there is no key any more, and he needs no way back.
+    let return_url = match &pay.return_url {
+        Some(url) => system.seal_for(purchase.buyer.person_id, url.as_bytes()).await?,
+        None => None,
+    };
+    let mut decision = Start { system, desk: desk.as_ref(), pay: &pay, return_url, new_id };
     let carried = system.executor().run(booking_id.0, &Origin::of_buyer(context), Some(&key), &mut decision).await?;
     drop(permit);
     let (payment_id, mut loaded) = match carried {
@@ -101,6 +107,7 @@ struct Start<'a> {
     system: &'a SystemCommands,
     desk: &'a dyn PaymentDesk,
     pay: &'a Pay,
+    return_url: Option<Sealed>,
     new_id: PaymentId,
 }
 
@@ -123,7 +130,7 @@ impl Decision<Booking> for Start<'_> {
         let command = BookingCommand::StartPayment(Box::new(StartPayment {
             payment_id: self.new_id,
             method: self.pay.method,
-            return_url: self.pay.return_url.clone(),
+            return_url: self.return_url.clone(),
             pay_until: self.desk.pay_until(self.pay.method, now, purchase.hold_expires_at),
             show_open: event.aggregate.0.as_ref().is_some_and(|show| show.honours_bookings(now)),
             now,

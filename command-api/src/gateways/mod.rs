@@ -93,7 +93,7 @@ pub struct Attempt {
     pub title: String,
     /// The booking's human code, for the gateway's page and the buyer's statement.
     pub booking_code: String,
-    /// Where the buyer's browser goes afterwards.
+    /// Where the buyer's browser goes afterwards; there only where the attempt is made known to the gateway.
     pub return_url: Option<String>,
     /// Until when the gateway is to accept the payment.
     pub pay_until: DateTime<Utc>,

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use tickiz_contract::{ErrorCode, Refusal, Refusals};
 use tickiz_domain::{
-    booking::{PaymentMethod, Purchase},
+    booking::{Payment, PaymentMethod, Purchase},
     event::Show,
     ids::{BookingId, EventId, PaymentId},
     sealed::Buyer,
@@ -54,6 +54,10 @@ impl Bookings for SystemCommands {
 
     async fn buyer(&self, purchase: &Purchase) -> Result<Option<Buyer>, BookingsError> {
         self.buyer_of(purchase).await.map_err(|refusal| refused(&refusal))
+    }
+
+    async fn return_url(&self, payment: &Payment) -> Result<Option<String>, BookingsError> {
+        self.return_url_of(payment).await.map_err(|refusal| refused(&refusal))
     }
 
     async fn record(&self, booking: BookingId, cause: Uuid, fact: Fact) -> Result<Purchase, BookingsError> {

@@ -268,12 +268,17 @@ impl Payments {
     /// What the gateway is told of an attempt.
     pub(crate) async fn told(&self, attempt: AttemptRef, case: &Case) -> Result<Attempt, StepError> {
         let show = self.bookings.show(case.purchase.event_id).await?;
+        // Only who makes the attempt known there says it.
+        let return_url = match case.payment.status {
+            PaymentStatus::Created => self.bookings.return_url(&case.payment).await?,
+            _ => None,
+        };
         Ok(Attempt {
             reference: attempt,
             amount: case.payment.amount,
             title: show.map_or_else(|| case.purchase.code.clone(), |show| show.title),
             booking_code: case.purchase.code.clone(),
-            return_url: case.payment.return_url.clone(),
+            return_url,
             pay_until: case.payment.pay_until,
             hold_ends_at: case.purchase.hold_expires_at,
             locale: case.purchase.locale.clone(),

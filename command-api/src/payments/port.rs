@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use tickiz_domain::{
-    booking::Purchase,
+    booking::{Payment, Purchase},
     event::Show,
     ids::{BookingId, EventId, PaymentId, RefundId},
     money::Money,
@@ -104,6 +104,13 @@ pub trait Bookings: Send + Sync {
     /// # Errors
     /// [`BookingsError::Unavailable`].
     async fn buyer(&self, purchase: &Purchase) -> Result<Option<Buyer>, BookingsError>;
+
+    /// Where the buyer's browser goes after an attempt, in the clear, for the gateway; `None` where it was not said, or the buyer was
+    /// erased.
+    ///
+    /// # Errors
+    /// [`BookingsError::Unavailable`].
+    async fn return_url(&self, payment: &Payment) -> Result<Option<String>, BookingsError>;
 
     /// Records a fact, with what made us know it (a timer, a webhook); the booking as it stands afterwards.
     ///

@@ -12,15 +12,25 @@ use tickiz_command_api::{
         RefundOutcome, Rejected, Unsuitable, Verdict, Webhook, WebhookAnswer, sandbox::SandboxGateway,
     },
     payments::{Bookings, BookingsError, Fact},
+    workers::{
+        cancellation::{BookingList, ListError},
+        mails::{
+            message::Mail,
+            sink::{Folder, MailSink, Undelivered},
+        },
+    },
 };
 use tickiz_domain::{
-    booking::{PaymentMethod, Purchase},
+    booking::{Payment, PaymentMethod, Purchase},
     event::Show,
     ids::{BookingId, EventId},
     money::Money,
     sealed::Buyer,
 };
+use tickiz_event_log::Position;
 use uuid::Uuid;
+
+use super::LogList;
 
 /// When a call fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,11 +160,101 @@ impl Gateway for FaultyGateway {
 pub struct FaultyBookings {
     inner: SystemCommands,
     faults: Faults,
+    reads: bool,
 }
 
 impl FaultyBookings {
     pub fn new(inner: SystemCommands, faults: Faults) -> Self {
+        Self { inner, faults, reads: false }
+    }
+
+    /// Of which what is read fails on order too.
+    pub fn reading(inner: SystemCommands, faults: Faults) -> Self {
+        Self { inner, faults, reads: true }
+    }
+
+    /// A call across the border that changes something.
+    async fn change<T>(
+        &self,
+        name: &'static str,
+        call: impl Future<Output = Result<T, BookingsError>>,
+    ) -> Result<T, BookingsError> {
+        let failed = || Err(BookingsError::Unavailable("on order".to_owned()));
+        match self.faults.call(name) {
+            Some(When::Before) => failed(),
+            Some(When::After) => {
+                let _ = call.await;
+                failed()
+            }
+            None => call.await,
+        }
+    }
+
+    async fn read<T>(
+        &self,
+        name: &'static str,
+        call: impl Future<Output = Result<T, BookingsError>>,
+    ) -> Result<T, BookingsError> {
+        if self.reads { self.change(name, call).await } else { call.await }
+    }
+}
+
+/// A folder of mails that fails on order.
+pub struct FaultyFolder {
+    inner: Folder,
+    faults: Faults,
+}
+
+impl FaultyFolder {
+    pub fn new(inner: Folder, faults: Faults) -> Self {
         Self { inner, faults }
+    }
+}
+
+#[async_trait::async_trait]
+impl MailSink for FaultyFolder {
+    async fn deliver(&self, mail: &Mail) -> Result<(), Undelivered> {
+        let failed = || Err(Undelivered::Later("on order".to_owned()));
+        match self.faults.call("deliver") {
+            Some(When::Before) => failed(),
+            Some(When::After) => {
+                let _ = self.inner.deliver(mail).await;
+                failed()
+            }
+            None => self.inner.deliver(mail).await,
+        }
+    }
+
+    fn remembers(&self) -> bool {
+        self.inner.remembers()
+    }
+}
+
+/// A list of bookings that fails on order.
+pub struct FaultyList {
+    inner: LogList,
+    faults: Faults,
+}
+
+impl FaultyList {
+    pub fn new(inner: LogList, faults: Faults) -> Self {
+        Self { inner, faults }
+    }
+}
+
+#[async_trait::async_trait]
+impl BookingList for FaultyList {
+    async fn bookings_of(
+        &self,
+        event: EventId,
+        at_least: Position,
+        after: Option<BookingId>,
+        limit: usize,
+    ) -> Result<Option<Vec<BookingId>>, ListError> {
+        match self.faults.call("list") {
+            Some(_) => Err(ListError("on order".to_owned())),
+            None => self.inner.bookings_of(event, at_least, after, limit).await,
+        }
     }
 }
 
@@ -165,33 +265,30 @@ impl Bookings for FaultyBookings {
     }
 
     async fn booking(&self, id: BookingId) -> Result<Option<Purchase>, BookingsError> {
-        Bookings::booking(&self.inner, id).await
+        self.read("booking", Bookings::booking(&self.inner, id)).await
     }
 
     async fn show(&self, id: EventId) -> Result<Option<Show>, BookingsError> {
-        Bookings::show(&self.inner, id).await
+        self.read("show", Bookings::show(&self.inner, id)).await
     }
 
     async fn buyer(&self, purchase: &Purchase) -> Result<Option<Buyer>, BookingsError> {
-        Bookings::buyer(&self.inner, purchase).await
+        self.read("buyer", Bookings::buyer(&self.inner, purchase)).await
+    }
+
+    async fn return_url(&self, payment: &Payment) -> Result<Option<String>, BookingsError> {
+        Bookings::return_url(&self.inner, payment).await
     }
 
     async fn record(&self, booking: BookingId, cause: Uuid, fact: Fact) -> Result<Purchase, BookingsError> {
-        match self.faults.call("record") {
-            Some(When::Before) => Err(BookingsError::Unavailable("on order".to_owned())),
-            Some(When::After) => {
-                let _ = self.inner.record(booking, cause, fact).await;
-                Err(BookingsError::Unavailable("on order".to_owned()))
-            }
-            None => self.inner.record(booking, cause, fact).await,
-        }
+        self.change("record", self.inner.record(booking, cause, fact)).await
     }
 
     async fn complete_show(&self, show: EventId, cause: Uuid) -> Result<Show, BookingsError> {
-        self.inner.complete_show(show, cause).await
+        self.change("complete_show", self.inner.complete_show(show, cause)).await
     }
 
     async fn remind_of_show(&self, show: EventId, cause: Uuid) -> Result<Show, BookingsError> {
-        self.inner.remind_of_show(show, cause).await
+        self.change("remind_of_show", self.inner.remind_of_show(show, cause)).await
     }
 }

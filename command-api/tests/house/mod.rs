@@ -46,7 +46,7 @@ use tickiz_event_log::{EventLog, LeasedTimer, Position};
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::task::TaskTracker;
 
-use self::faults::{Faults, FaultyBookings, FaultyGateway};
+use self::faults::{Faults, FaultyBookings, FaultyGateway, FaultyList};
 use crate::world::{Order, Store, World, anybody, payment};
 
 /// How long something may take before a test gives up. Far above what it takes; no test measures speed.
@@ -92,6 +92,7 @@ pub struct House {
     pub url: String,
     pub http: reqwest::Client,
     pub bookings: Arc<dyn Bookings>,
+    faults: Faults,
     tasks: TaskTracker,
     webhooks: Option<(WebhookWorker, Waiting)>,
     workers: Option<Workers>,
@@ -138,7 +139,7 @@ impl House {
             gateways.push(Arc::new(FaultyGateway::new(client(), PaymentMethod::Stripe, plan.faults.clone())));
         }
         let gateways = Gateways::new(gateways);
-        let bookings: Arc<dyn Bookings> = Arc::new(FaultyBookings::new(world.system.clone(), plan.faults));
+        let bookings: Arc<dyn Bookings> = Arc::new(FaultyBookings::new(world.system.clone(), plan.faults.clone()));
         let tasks = TaskTracker::new();
         let payments = Payments::new(world.log.clone(), bookings.clone(), gateways.clone(), tasks.clone());
         let letters = Inbox::new(inbox.clone(), clock);
@@ -165,6 +166,7 @@ impl House {
             url,
             http,
             bookings,
+            faults: plan.faults,
             tasks,
             webhooks: Some(webhooks),
             workers: None,
@@ -180,8 +182,8 @@ impl House {
     }
 
     pub fn work(&mut self) {
-        let list = Arc::new(LogList(self.world.log.clone()));
-        self.work_with(list);
+        let list = LogList(self.world.log.clone());
+        self.work_with(Arc::new(FaultyList::new(list, self.faults.clone())));
     }
 
     pub fn work_with(&mut self, list: Arc<dyn BookingList>) {

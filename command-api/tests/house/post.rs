@@ -19,7 +19,10 @@ use tickiz_tickets::{KeyRing, TicketSigner};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{House, LogList};
+use super::{
+    House, LogList,
+    faults::{Faults, FaultyBookings, FaultyFolder},
+};
 
 /// A mail server of the test's own, that takes mails into memory and says what it is told to.
 #[derive(Clone)]
@@ -124,6 +127,8 @@ pub struct Mails {
     pub checkpoints: Database,
     /// Mails go there instead of into the folder.
     pub server: Option<MailServer>,
+    /// What a writer reads of bookings, and the folder, fail on order.
+    pub faults: Option<Faults>,
 }
 
 impl Mails {
@@ -138,6 +143,7 @@ impl Mails {
             keys: Arc::new(keys),
             checkpoints,
             server: None,
+            faults: None,
         }
     }
 
@@ -151,11 +157,16 @@ impl Mails {
         let clock = Arc::new(house.world.clock.clone());
         let checkpoint =
             |name| Checkpoint::new(checkpoints.clone(), clock.clone(), name, Uuid::from_u128(process), LEASE);
+        let folder = Folder::open(self.folder.path()).await.expect("a folder");
         let post = Arc::new(Post {
-            bookings: house.bookings.clone(),
-            sink: match &self.server {
-                Some(server) => Arc::new(Smtp::at(&server.url()).expect("an address")),
-                None => Arc::new(Folder::open(self.folder.path()).await.expect("a folder")),
+            bookings: match &self.faults {
+                Some(faults) => Arc::new(FaultyBookings::reading(house.world.system.clone(), faults.clone())),
+                None => house.bookings.clone(),
+            },
+            sink: match (&self.server, &self.faults) {
+                (Some(server), _) => Arc::new(Smtp::at(&server.url()).expect("an address")),
+                (None, Some(faults)) => Arc::new(FaultyFolder::new(folder, faults.clone())),
+                (None, None) => Arc::new(folder),
             },
             undeliverable: DeadLetters::open(&self.folder.path().join("undeliverable")).await.expect("a folder"),
             keys: self.keys.clone(),

@@ -20,7 +20,10 @@ use tickiz_domain::{
     ids::{BookingId, EventId, OrganizerId, PaymentId, SeatId},
     stream::StreamType,
 };
-use tickiz_event_log::{EventLog, LogOptions, LogService, Recorded, runtime::{ManualClock, Runtime}};
+use tickiz_event_log::{
+    EventLog, LogOptions, LogService, Recorded,
+    runtime::{ManualClock, Runtime},
+};
 use uuid::Uuid;
 
 #[path = "../servers/mod.rs"]

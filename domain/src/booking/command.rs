@@ -301,8 +301,8 @@ pub struct StartPayment {
     pub payment_id: PaymentId,
     /// By which gateway.
     pub method: PaymentMethod,
-    /// Where the buyer's browser goes afterwards.
-    pub return_url: Option<String>,
+    /// Where the buyer's browser goes afterwards, sealed with his key.
+    pub return_url: Option<Sealed>,
     /// Until when the gateway is to accept the payment.
     pub pay_until: DateTime<Utc>,
     /// Whether the show still takes place ([`Show::honours_bookings`](crate::event::Show::honours_bookings)).

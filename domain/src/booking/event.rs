@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::{claims_of, timers_of};
 use crate::{
@@ -36,7 +37,7 @@ domain_events! {
     /// All its money went back.
     BookingRefunded = 1,
     /// A payment attempt was recorded; nothing has left the house yet.
-    PaymentCreated = 1,
+    PaymentCreated = 2 [without_clear_return_url],
     /// The gateway knows the attempt and the buyer can pay.
     PaymentPending = 1,
     /// The gateway has the money.
@@ -297,11 +298,19 @@ pub struct PaymentCreated {
     pub method: PaymentMethod,
     /// How much.
     pub amount: Money,
-    /// Where the buyer's browser goes afterwards.
+    /// Where the buyer's browser goes afterwards, sealed with his key: shops put order numbers and names into it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub return_url: Option<String>,
+    pub return_url: Option<Sealed>,
     /// Until when the gateway is to accept the payment.
     pub pay_until: DateTime<Utc>,
+}
+
+/// Version 1 had the address in the clear. It is wanted once, when the gateway is told of the attempt, and by nobody afterwards.
+fn without_clear_return_url(mut document: Value) -> Value {
+    if let Some(fields) = document.as_object_mut() {
+        fields.remove("returnUrl");
+    }
+    document
 }
 
 /// The gateway knows the attempt.

@@ -89,8 +89,10 @@ pub struct Payment {
     pub gateway_reference: Option<String>,
     /// Where the buyer pays.
     pub redirect_url: Option<String>,
-    /// Where his browser goes afterwards.
-    pub return_url: Option<String>,
+    /// Where his browser goes afterwards, sealed with his key. Its name is not that of the address in the clear, which older
+    /// snapshots and read models have.
+    #[serde(rename = "sealedReturnUrl", default)]
+    pub return_url: Option<Sealed>,
     /// Until when the gateway is to accept the payment.
     pub pay_until: DateTime<Utc>,
     /// Why it failed or needs a look.

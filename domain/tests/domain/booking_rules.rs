@@ -27,7 +27,7 @@ fn start(payment_id: u128, method: PaymentMethod) -> BookingCommand {
     BookingCommand::StartPayment(Box::new(StartPayment {
         payment_id: id(payment_id),
         method,
-        return_url: Some("https://shop.example/done".to_owned()),
+        return_url: Some(sealed()),
         pay_until: booking_placed().hold_expires_at,
         show_open: true,
         now: now(),

@@ -240,7 +240,7 @@ pub fn of_bookings() -> Vec<BookingDomainEvent> {
             payment_id,
             method: PaymentMethod::Sandbox,
             amount: vnd(1_650_000),
-            return_url: Some("https://shop.example/done".to_owned()),
+            return_url: Some(sealed()),
             pay_until: now() + Duration::minutes(10),
         }
         .into(),

@@ -17,14 +17,13 @@ use std::{
 
 use axum::{
     Router,
-    http::{HeaderName, HeaderValue, Method, header},
+    http::{HeaderName, Method, header},
     routing::{any, get},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower_http::{
     compression::CompressionLayer,
     cors::{Any, CorsLayer},
-    set_header::SetResponseHeaderLayer,
 };
 
 use self::body::BodyBudget;
@@ -103,11 +102,5 @@ pub fn router(web: Web) -> Router {
         .route("/healthz", get(resources::healthz))
         .route("/readyz", get(resources::readyz))
         .route("/metrics", get(resources::metrics))
-        .layer(SetResponseHeaderLayer::if_not_present(
-            header::X_CONTENT_TYPE_OPTIONS,
-            HeaderValue::from_static("nosniff"),
-        ))
-        .layer(SetResponseHeaderLayer::if_not_present(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")))
-        .layer(SetResponseHeaderLayer::if_not_present(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")))
         .with_state(web)
 }
