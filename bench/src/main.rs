@@ -3,6 +3,7 @@
 //! # Layout
 //!
 //! * [`log`]: appending to the event log on MySQL, against raw INSERTs, mysql-es and a counter in a row.
+//! * [`rebuild`]: building read models anew on MySQL, against writing the same rows.
 //! * [`start`]: how soon the embedded default is ready on an existing store, and what it rests at.
 //! * [`api`]: reads, holds, purchases and live seats through the API, against the sum of their parts.
 //! * [`server`]: the MySQL that is measured on: settings, databases of our own.
@@ -11,6 +12,7 @@
 mod api;
 mod drive;
 mod log;
+mod rebuild;
 mod server;
 mod show;
 mod start;
@@ -39,6 +41,8 @@ enum Bench {
     Start(start::StartArgs),
     /// The API over MySQL and Redis, against the sum of its parts.
     Api(api::ApiArgs),
+    /// Building read models anew, against writing the same rows.
+    Rebuild(rebuild::RebuildArgs),
     /// What the API is measured against: answers and broadcasts without any of ours. Started by `api` itself.
     #[command(hide = true)]
     Plain,
@@ -58,6 +62,7 @@ fn main() -> Result<()> {
             Bench::Log(args) => log::run(args).await,
             Bench::Start(args) => start::run(args).await,
             Bench::Api(args) => api::run(args).await,
+            Bench::Rebuild(args) => rebuild::run(args).await,
             Bench::Plain => api::plain::serve().await,
         }
     })

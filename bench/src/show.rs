@@ -5,9 +5,11 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
+use serde_json::json;
+use sha2::{Digest, Sha256};
 use tickiz_domain::{
     booking::{BookingCode, BookingDomainEvent, BookingPlaced, Line},
     event::{
@@ -17,9 +19,10 @@ use tickiz_domain::{
     ids::{EventId, OrganizerId, PersonId, PersonMark, QuotaId, SeatId, TicketId, TicketTypeId},
     money::{Currency, Money},
     sealed::Sealed,
+    seating_plan::SeatingPlan,
     stream::{StreamId, StreamType},
 };
-use tickiz_event_log::{Append, EventLog, Metadata, NewEvent, NewReceipt, Sequence, StreamAppend};
+use tickiz_event_log::{Append, Attachment, EventLog, Metadata, NewEvent, NewReceipt, Sequence, StreamAppend};
 use uuid::Uuid;
 
 /// Places in the show's one quota: more than any run sells.
@@ -51,6 +54,8 @@ pub struct Show {
     seated: TicketTypeId,
     standing: TicketTypeId,
     price: Money,
+    /// Where the seats are; without one the log alone is measured, which looks at no plan.
+    plan: Option<SeatingPlan>,
     bookings: AtomicU64,
 }
 
@@ -70,8 +75,33 @@ impl Show {
             seated: TicketTypeId(Uuid::new_v4()),
             standing: TicketTypeId(Uuid::new_v4()),
             price: Money::parse("1200000", "VND")?,
+            plan: None,
             bookings: AtomicU64::new(0),
         })
+    }
+
+    /// The same in a hall of at least so many seats, whose plan stands in the log.
+    pub fn in_hall(seats: u64) -> Result<Self> {
+        let row = |section: u64, row: u64| {
+            let seat = |seat: u64| {
+                json!({"seat_guid": format!("{section}-{row}-{seat}"), "seat_number": seat.to_string(), "category": "Stalls",
+                       "position": {"x": seat * 20, "y": 0}})
+            };
+            let seats: Vec<_> = (1..=SEATS_PER_ROW).map(seat).collect();
+            json!({"row_number": row.to_string(), "position": {"x": 0, "y": row * 20}, "seats": seats})
+        };
+        let section = |section: u64| {
+            let rows: Vec<_> = (1..=ROWS_PER_SECTION).map(|number| row(section, number)).collect();
+            json!({"name": section.to_string(), "position": {"x": 0, "y": section * 1_000}, "rows": rows})
+        };
+        let sections = seats.div_ceil(SEATS_PER_ROW * ROWS_PER_SECTION);
+        let plan = json!({
+            "name": "The house", "size": {"width": 1_000, "height": 1_000 * (sections + 1)},
+            "categories": [{"name": "Stalls", "color": "#00f"}],
+            "zones": (1..=sections).map(section).collect::<Vec<_>>(),
+        });
+        let plan = SeatingPlan::import(&plan).map_err(|error| anyhow!("the hall's plan: {error:?}"))?;
+        Ok(Self { plan: Some(plan), ..Self::new()? })
     }
 
     /// The show's stream.
@@ -96,6 +126,7 @@ impl Show {
                 expected: 0,
                 events: events.iter().map(|event| NewEvent::of(event, stream.id)).collect(),
             }],
+            attachments: self.packed_plan().into_iter().collect(),
             ..Append::default()
         };
         log.append(append).await?;
@@ -104,6 +135,11 @@ impl Show {
 
     /// How many domain events [`Self::put_on_sale`] appends, and how many claims and timers they write.
     pub const ON_SALE_ROWS: OnSaleRows = OnSaleRows { events: 2, claims: 3, timers: 1 };
+
+    fn packed_plan(&self) -> Option<Attachment> {
+        let bytes = self.plan.as_ref()?.to_packed_json();
+        Some(Attachment { hash: Sha256::digest(&bytes).into(), bytes: bytes.into() })
+    }
 
     fn created(&self) -> Result<EventCreated> {
         let starts = NaiveDateTime::parse_from_str("2099-05-01T19:30:00", "%Y-%m-%dT%H:%M:%S")?;
@@ -141,7 +177,7 @@ impl Show {
             ],
             quotas: vec![Quota { id: self.quota_id, name: None, capacity: QUOTA_CAPACITY }],
             plan: Some(PlanSummary {
-                hash: hex::encode(random::<32>()),
+                hash: hex::encode(self.packed_plan().map_or_else(random::<32>, |plan| plan.hash)),
                 categories: vec![CategorySeats { category: "Stalls".to_owned(), seats: 1_000_000 }],
             }),
             hold_seconds: 600,

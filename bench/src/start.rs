@@ -40,7 +40,7 @@ const ADDRESS_MARK: &str = "listening on ";
 #[derive(Args)]
 pub struct StartArgs {
     /// The program.
-    #[arg(long, default_value = "target/release/tickiz")]
+    #[arg(long, default_value = "target/production/tickiz")]
     binary: PathBuf,
     /// How often it is started on the existing store.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]

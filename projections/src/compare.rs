@@ -8,18 +8,22 @@ use std::{
     sync::Arc,
 };
 
-use tickiz_domain::ids::{BookingId, EventId, SeatId};
+use tickiz_domain::{
+    booking::BookingDomainEvent,
+    ids::{BookingId, EventId, SeatId},
+};
 use tickiz_event_log::record::{Position, Recorded};
 use tickiz_read_models::{
     BookingView, Projection, ReadError, ReadStore, SeatStatus,
     events::tables::{SeatRecord, ShowRecord},
-    scan::{Scan, Scanned},
+    reports::sale::{Sale, SaleRecord},
+    scan::{Scan, Scanned, ScannedSale},
 };
 use uuid::Uuid;
 
 use crate::{
-    bookings,
     events::{self, Effect, Step},
+    per_booking::{self, Kept},
     plans::{PlanError, PlanSource},
     stream::{LogSource, StreamError},
 };
@@ -73,6 +77,8 @@ pub struct Folded {
     pub seats: BTreeMap<(EventId, u32), (SeatRecord, Position)>,
     /// The bookings.
     pub bookings: BTreeMap<BookingId, BookingView>,
+    /// What they come to in the reports.
+    pub sales: BTreeMap<BookingId, SaleRecord>,
     /// Up to where the log is folded.
     pub position: Position,
     /// What stands still, in each projection, with the position from which on.
@@ -122,15 +128,10 @@ impl Folded {
                 self.stuck.insert((Projection::Events, subject), position);
             }
         }
-        if let Some((_, id, event)) = bookings::step_of(recorded)
-            && !self.stuck.contains_key(&(Projection::Bookings, id.0))
-        {
-            let mut view = self.bookings.remove(&id);
-            let applied = event.is_ok_and(|event| bookings::apply(id, &mut view, event, position).is_ok());
-            self.bookings.extend(view.map(|view| (id, view)));
-            if !applied {
-                self.stuck.insert((Projection::Bookings, id.0), position);
-            }
+        if let Some((_, id, event)) = per_booking::step_of(recorded) {
+            let event = event.ok();
+            fold(&mut self.bookings, &mut self.stuck, id, event.clone(), recorded);
+            fold(&mut self.sales, &mut self.stuck, id, event, recorded);
         }
         Ok(())
     }
@@ -166,6 +167,25 @@ impl Folded {
     }
 }
 
+/// Folds a booking's domain event into what a projection keeps of it, unless that stands still.
+fn fold<K: Kept>(
+    kept: &mut BTreeMap<BookingId, K>,
+    stuck: &mut BTreeMap<(Projection, Uuid), Position>,
+    id: BookingId,
+    event: Option<BookingDomainEvent>,
+    recorded: &Recorded,
+) {
+    if stuck.contains_key(&(K::PROJECTION, id.0)) {
+        return;
+    }
+    let mut one = kept.remove(&id);
+    let applied = event.is_some_and(|event| K::apply(&mut one, event, recorded).is_ok());
+    kept.extend(one.map(|one| (id, one)));
+    if !applied {
+        stuck.insert((K::PROJECTION, id.0), recorded.position);
+    }
+}
+
 /// Compares every row of the read models with the fold of the log up to each projection's checkpoint.
 ///
 /// # Errors
@@ -189,6 +209,7 @@ pub async fn compare_with_log(log: &Arc<dyn LogSource>, store: &ReadStore) -> Re
             folded.shows.remove(&show);
             folded.seats.retain(|(of, _), _| *of != show);
             folded.bookings.remove(&BookingId(subject));
+            folded.sales.remove(&BookingId(subject));
             found.aside.insert(subject);
         }
         match projection {
@@ -197,6 +218,7 @@ pub async fn compare_with_log(log: &Arc<dyn LogSource>, store: &ReadStore) -> Re
                 found.compare_seats(&mut scan, folded.seats).await?;
             }
             Projection::Bookings => found.compare_bookings(&mut scan, folded.bookings).await?,
+            Projection::Reports => found.compare_sales(&mut scan, folded.sales).await?,
         }
     }
     Ok(differences)
@@ -315,32 +337,73 @@ impl Found<'_> {
             let rows = scan.bookings(after).await?;
             let Some(last) = rows.last() else { break };
             after = Some(last.record.id);
-            for Scanned { record: row, columns_agree } in rows {
-                if self.aside.contains(&row.id.0) {
-                    continue;
-                }
-                let key = format!("Booking/{}", row.id);
-                match expected.remove(&row.id) {
-                    None => self.note(key, 0, "the log knows no such booking"),
-                    Some(wanted) if wanted == row && columns_agree => {}
-                    Some(wanted) if wanted == row => self.note(key, wanted.position, COLUMNS_DIFFER),
-                    Some(wanted) => {
-                        let (is, ought) = (row.purchase.status, wanted.purchase.status);
-                        let what = if is == ought {
-                            format!("its row differs from the fold; it contains position {}", row.position)
-                        } else {
-                            format!("it is {is:?}, the log says {ought:?}")
-                        };
-                        self.note(key, wanted.position, what);
-                    }
-                }
+            for Scanned { record, columns_agree } in rows {
+                let id = record.id;
+                self.compare_kept(id, expected.remove(&id), Some(&record), columns_agree, |wanted, row| {
+                    let (is, ought) = (row.purchase.status, wanted.purchase.status);
+                    (is != ought).then(|| format!("it is {is:?}, the log says {ought:?}"))
+                });
             }
         }
-        for (id, wanted) in expected {
-            self.note(format!("Booking/{id}"), wanted.position, "its row is missing");
-        }
+        self.are_missing(expected);
         Ok(())
     }
+
+    async fn compare_sales(
+        &mut self,
+        scan: &mut Scan,
+        mut expected: BTreeMap<BookingId, SaleRecord>,
+    ) -> Result<(), ReadError> {
+        let mut after = None;
+        loop {
+            let rows = scan.sales(after).await?;
+            let Some(last) = rows.last() else { break };
+            after = Some(last.id);
+            for ScannedSale { id, record, columns_agree } in rows {
+                self.compare_kept(id, expected.remove(&id), record.as_ref(), columns_agree, |wanted, row| {
+                    let amounts = |sale: &Sale| (sale.status, sale.received_minor, sale.refunded_minor);
+                    let (is, ought) = (amounts(&row.sale), amounts(&wanted.sale));
+                    (is != ought).then(|| format!("it comes to {is:?}, the log says {ought:?}"))
+                });
+            }
+        }
+        self.are_missing(expected);
+        Ok(())
+    }
+
+    /// Notes in what one record differs from the fold; `differs` says it in words where it can.
+    fn compare_kept<K: Kept>(
+        &mut self,
+        id: BookingId,
+        wanted: Option<K>,
+        row: Option<&K>,
+        columns_agree: bool,
+        differs: impl FnOnce(&K, &K) -> Option<String>,
+    ) {
+        if self.aside.contains(&id.0) {
+            return;
+        }
+        let Some(wanted) = wanted else { return self.note(key_of(id), 0, "the log knows no such booking") };
+        let what = match row {
+            None => "its first row is missing".to_owned(),
+            Some(row) if *row == wanted && columns_agree => return,
+            Some(row) if *row == wanted => COLUMNS_DIFFER.to_owned(),
+            Some(row) => differs(&wanted, row)
+                .unwrap_or_else(|| format!("its row differs from the fold; it contains position {}", row.position())),
+        };
+        self.note(key_of(id), wanted.position(), what);
+    }
+
+    fn are_missing<K: Kept>(&mut self, expected: BTreeMap<BookingId, K>) {
+        for (id, wanted) in expected {
+            self.note(key_of(id), wanted.position(), "its row is missing");
+        }
+    }
+}
+
+/// The key of a booking's row.
+fn key_of(id: BookingId) -> String {
+    format!("Booking/{id}")
 }
 
 /// In what a show differs from the fold.

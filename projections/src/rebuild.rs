@@ -19,6 +19,7 @@ use crate::{
     events::EventsProjector,
     plans::PlanSource,
     project::{Flip, Outcome, ProjectError, WarmProjector, project_and_flip, project_beside},
+    reports::ReportsProjector,
     stream::LogSource,
 };
 
@@ -91,6 +92,7 @@ pub(crate) fn projector(projection: Projection, log: &Arc<dyn LogSource>) -> War
     match projection {
         Projection::Events => WarmProjector::new(EventsProjector::new(Arc::new(PlanSource::new(log.clone())))),
         Projection::Bookings => WarmProjector::new(BookingsProjector::default()),
+        Projection::Reports => WarmProjector::new(ReportsProjector::default()),
     }
 }
 

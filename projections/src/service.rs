@@ -19,6 +19,7 @@ use crate::{
     mirror::{Mirror, Projected},
     plans::PlanSource,
     project::{Outcome, ProjectError, WarmProjector, project},
+    reports::ReportsProjector,
     stream::{DomainEventStream, LogSource, Ordered, StreamError},
 };
 
@@ -127,8 +128,11 @@ impl ProjectorService {
         let plans = Arc::new(PlanSource::new(self.log.clone()));
         let events = EventsProjector::new(plans);
         let events = if self.options.mirror.is_some() { events.mirrored() } else { events };
-        let projectors: [WarmProjector; Projection::ALL.len()] =
-            [WarmProjector::new(events), WarmProjector::new(BookingsProjector::default())];
+        let projectors: [WarmProjector; Projection::ALL.len()] = [
+            WarmProjector::new(events),
+            WarmProjector::new(BookingsProjector::default()),
+            WarmProjector::new(ReportsProjector::default()),
+        ];
         // One that cannot go on does not stop the other; the service ends with the last.
         let mut tasks = JoinSet::new();
         for (projector, progress) in projectors.into_iter().zip(self.progress) {

@@ -2,7 +2,7 @@
 
 mod support;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use proptest::{prelude::*, strategy::ValueTree, test_runner::FileFailurePersistence};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
@@ -11,16 +11,24 @@ use support::{
     naive::Naive,
     on_every_store,
 };
-use tickiz_domain::event::EventPublished;
+use tickiz_domain::{
+    booking::{BookingStatus, RefundStatus},
+    event::EventPublished,
+    ids::{EventId, TicketTypeId},
+};
 use tickiz_projections::{
     bookings::BookingsProjector,
     compare_with_log,
     events::EventsProjector,
     plans::PlanSource,
     project::{Outcome, WarmProjector, project},
+    reports::ReportsProjector,
     stream::Ordered,
 };
-use tickiz_read_models::{Projection, ReadStore};
+use tickiz_read_models::{
+    Projection, ReadStore,
+    reports::queries::{SalesQuery, SalesSums},
+};
 
 fn any_op() -> impl Strategy<Value = Op> {
     let n = 0_usize..40;
@@ -64,15 +72,19 @@ fn history_of(ops: &[Op]) -> History {
     history
 }
 
-fn projectors(history: &History) -> [WarmProjector; 2] {
+fn projectors(history: &History) -> [WarmProjector; 3] {
     let plans = Arc::new(PlanSource::new(history.log.source()));
-    [WarmProjector::new(EventsProjector::new(plans)), WarmProjector::new(BookingsProjector::default())]
+    [
+        WarmProjector::new(EventsProjector::new(plans)),
+        WarmProjector::new(BookingsProjector::default()),
+        WarmProjector::new(ReportsProjector::default()),
+    ]
 }
 
 /// Projects everything there is, in batches as an unruly stream gives them, by three processes that take turns as they like: each
 /// remembers what it had in memory when it wrote last.
 async fn project_all(store: &ReadStore, history: &History, seed: u64, limit: usize) {
-    let mut processes: Vec<[WarmProjector; 2]> = (0..3).map(|_| projectors(history)).collect();
+    let mut processes: Vec<[WarmProjector; 3]> = (0..3).map(|_| projectors(history)).collect();
     let mut random = StdRng::seed_from_u64(seed);
     for projection in Projection::ALL {
         let mut position = store.checkpoint_of(projection, 1).await.unwrap();
@@ -86,6 +98,45 @@ async fn project_all(store: &ReadStore, history: &History, seed: u64, limit: usi
             assert_eq!(outcome, Outcome::Projected);
             position = batch.last().unwrap().position;
         }
+    }
+}
+
+/// The sums of the reports are those of the bookings as the domain folds them.
+async fn assert_reports(store: &ReadStore, naive: &Naive) {
+    let mut expected = BTreeMap::<(EventId, TicketTypeId), SalesSums>::new();
+    let mut money = BTreeMap::<EventId, (i64, i64)>::new();
+    for purchase in naive.bookings.values().filter_map(|(booking, _)| booking.0.as_ref()) {
+        let sold = !purchase.tickets.is_empty();
+        for line in &purchase.lines {
+            let sums = expected.entry((purchase.event_id, line.ticket_type_id)).or_default();
+            sums.placed += 1;
+            sums.sold += i64::from(sold);
+            match purchase.status {
+                BookingStatus::Held => sums.held += 1,
+                BookingStatus::Confirmed => sums.valid += 1,
+                BookingStatus::Expired => sums.expired += 1,
+                BookingStatus::Cancelled | BookingStatus::Refunded if sold => sums.returned += 1,
+                BookingStatus::Cancelled | BookingStatus::Refunded => sums.abandoned += 1,
+            }
+        }
+        let (received, refunded) = money.entry(purchase.event_id).or_default();
+        *received += purchase.payments.iter().filter_map(|payment| payment.received).map(|m| m.minor()).sum::<i64>();
+        let done = purchase.refunds.iter().filter(|refund| refund.status == RefundStatus::Succeeded);
+        *refunded += done.map(|refund| refund.amount.minor()).sum::<i64>();
+    }
+    for by_time in [false, true] {
+        let groups = store.sales(&SalesQuery { by_time, ..SalesQuery::default() }, 10_000).await.unwrap();
+        let mut found = BTreeMap::<(EventId, TicketTypeId), SalesSums>::new();
+        let mut found_money = BTreeMap::<EventId, (i64, i64)>::new();
+        for group in groups {
+            let SalesSums { received_minor, refunded_minor, .. } = group.sums;
+            assert!(refunded_minor <= received_minor, "{group:?}");
+            let sums = SalesSums { received_minor: 0, refunded_minor: 0, ..group.sums };
+            found.entry((group.event_id, group.ticket_type_id)).or_default().add(&sums);
+            let (received, refunded) = found_money.entry(group.event_id).or_default();
+            (*received, *refunded) = (*received + received_minor, *refunded + refunded_minor);
+        }
+        assert_eq!((&found, &found_money), (&expected, &money), "by time: {by_time}");
     }
 }
 
@@ -124,6 +175,7 @@ async fn assert_is_naive(store: &ReadStore, history: &History) {
         expected.sort_by_key(|(id, _)| *id);
         assert_eq!(of_event, expected);
     }
+    assert_reports(store, &naive).await;
     for (id, (booking, position)) in &naive.bookings {
         let view = store.booking(*id).await.unwrap().unwrap();
         assert_eq!((Some(&view.purchase), view.position), (booking.0.as_ref(), *position));

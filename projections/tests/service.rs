@@ -240,7 +240,7 @@ async fn a_row_that_is_lost_moved_or_invented_is_found() {
     store.migrate().await.unwrap();
     let history = busy_history(2, 40);
     let running = run(&store, history.log.stream(), history.log.source());
-    assert!(store.wait_for(history.log.head(), PATIENCE).await.unwrap());
+    assert!(store.wait_for_all(&Projection::ALL, history.log.head(), PATIENCE).await.unwrap());
     running.stop().await;
     let pool = sqlx::SqlitePool::connect(path.to_str().unwrap()).await.unwrap();
     for (damage, repaired_by, said) in [
@@ -260,6 +260,14 @@ async fn a_row_that_is_lost_moved_or_invented_is_found() {
         ("UPDATE rm_events_v1 SET starts_at = starts_at + 1", "events", "sorted by something else"),
         ("UPDATE rm_availability_v1 SET price_key = 'VND0000000000000001'", "events", "sorted by something else"),
         ("UPDATE rm_bookings_v1 SET status = 'REFUNDED'", "bookings", "sorted by something else"),
+        ("DELETE FROM rm_reports_v1", "reports", "missing"),
+        ("DELETE FROM rm_reports_v1 WHERE line = 0", "reports", "missing"),
+        ("UPDATE rm_reports_v1 SET received_minor = received_minor + 1", "reports", "sorted by something else"),
+        (
+            "UPDATE rm_reports_v1 SET document = REPLACE(document, '\"CONFIRMED\"', '\"EXPIRED\"')",
+            "reports",
+            "it comes to",
+        ),
     ] {
         assert_eq!(compare_with_log(&history.log.source(), &store).await.unwrap(), []);
         let mut tx = pool.begin().await.unwrap();
@@ -269,14 +277,16 @@ async fn a_row_that_is_lost_moved_or_invented_is_found() {
         assert!(!found.is_empty() && found.iter().all(|d| d.projection.name() == repaired_by), "{damage}: {found:?}");
         assert!(found.iter().any(|d| d.what.contains(said) && d.position > 0), "{damage}: {found:?}");
         // Built anew.
-        for table in ["rm_events_v1", "rm_availability_v1", "rm_seats_v1", "rm_bookings_v1"] {
+        for table in ["rm_events_v1", "rm_availability_v1", "rm_seats_v1", "rm_bookings_v1", "rm_reports_v1"] {
             sqlx::query(sqlx::AssertSqlSafe(format!("DELETE FROM {table}"))).execute(&pool).await.unwrap();
         }
         sqlx::query("UPDATE projection_checkpoints SET position = 0").execute(&pool).await.unwrap();
         let running = run(&store, history.log.stream(), history.log.source());
         let built = async {
-            while store.checkpoint().await.unwrap() < history.log.head() {
-                tokio::time::sleep(Duration::from_millis(5)).await;
+            for projection in Projection::ALL {
+                while store.checkpoint_of(projection, 1).await.unwrap() < history.log.head() {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
             }
         };
         tokio::time::timeout(PATIENCE, built).await.unwrap();

@@ -127,8 +127,10 @@ async fn a_poison_domain_event_is_set_aside_and_other_shows_go_on() {
             [
                 (Projection::Events, id.0),
                 (Projection::Bookings, other_id.0),
+                (Projection::Reports, other_id.0),
                 (Projection::Events, lost),
-                (Projection::Bookings, lost)
+                (Projection::Bookings, lost),
+                (Projection::Reports, lost)
             ]
         );
         assert_eq!((aside[0].position, aside[0].event_type.as_str()), (poison, "EventTeleported"));

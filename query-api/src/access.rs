@@ -102,6 +102,8 @@ pub enum Action<'a> {
     SeeBooking(&'a Purchase, Option<&'a str>),
     /// Read the log.
     ReadLog,
+    /// See what was sold: an organiser of his own shows, an auditor of all.
+    SeeSales,
 }
 
 /// Whether he may.
@@ -124,6 +126,10 @@ pub fn allow(caller: &Caller, action: Action<'_>) -> Result<(), Refusal> {
             Caller::Auditor => Ok(()),
             Caller::Anonymous => Err(needs("an auditor's")),
             Caller::Organizer { .. } => Err(forbidden(caller, "does not read the log")),
+        },
+        Action::SeeSales => match caller {
+            Caller::Organizer { .. } | Caller::Auditor => Ok(()),
+            Caller::Anonymous => Err(needs("an organiser's or auditor's")),
         },
         Action::SeeShow(show) => {
             let his = matches!(caller, Caller::Organizer { organizer_id } if *organizer_id == show.organizer_id);
@@ -187,6 +193,7 @@ mod tests {
             (Action::Organize, Some(ErrorCode::Unauthenticated), None, Some(ErrorCode::Forbidden)),
             (Action::Buy, None, None, Some(ErrorCode::Forbidden)),
             (Action::ReadLog, Some(ErrorCode::Unauthenticated), Some(ErrorCode::Forbidden), None),
+            (Action::SeeSales, Some(ErrorCode::Unauthenticated), None, None),
         ] {
             assert_eq!(code(&Caller::Anonymous, action), anonymous);
             assert_eq!(code(&organizer, action), organiser);

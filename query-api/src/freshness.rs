@@ -8,11 +8,11 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use moka::future::Cache;
 use tickiz_contract::{ErrorCode, Refusal};
-use tickiz_read_models::{ReadError, ReadStore};
+use tickiz_read_models::{Projection, ReadError, ReadStore};
 use uuid::Uuid;
 
 use crate::{
-    app::{Answered, position},
+    app::{Answered, Failure, position},
     limits::{MAX_NOTED, MIN_POSITION_WAIT, NOTED_FOR, RETRY_AFTER_MS},
 };
 
@@ -70,11 +70,21 @@ impl Freshness {
         if self.reach(reads, wanted).await? {
             return Ok(wanted);
         }
-        let message =
-            format!("the read models have not reached position {wanted} within {} s", MIN_POSITION_WAIT.as_secs());
-        let mut refusal = Refusal::new(ErrorCode::Overloaded, message);
-        refusal.retry_after_ms = Some(RETRY_AFTER_MS);
-        Err(refusal.into())
+        Err(late(wanted))
+    }
+
+    /// Waits until the reports, which nobody else waits for, have come as far as the caller asks for by `minPosition`; up to where
+    /// they are complete.
+    ///
+    /// # Errors
+    /// As [`Freshness::at_least`].
+    pub async fn of_reports(&self, reads: &ReadStore, asked: Option<&str>) -> Answered<i64> {
+        let wanted = asked.map_or(Ok(0), |asked| position(asked, "minPosition"))?;
+        if reads.wait_for_all(&[Projection::Reports], wanted, MIN_POSITION_WAIT).await? {
+            let version = reads.version(Projection::Reports);
+            return Ok(reads.checkpoint_of(Projection::Reports, version).await?);
+        }
+        Err(late(wanted))
     }
 
     /// Waits until the read models have reached a position; false where that takes too long.
@@ -88,4 +98,13 @@ impl Freshness {
         }
         Ok(reached)
     }
+}
+
+/// The refusal where what is asked for is not there in time.
+fn late(wanted: i64) -> Failure {
+    let message =
+        format!("the read models have not reached position {wanted} within {} s", MIN_POSITION_WAIT.as_secs());
+    let mut refusal = Refusal::new(ErrorCode::Overloaded, message);
+    refusal.retry_after_ms = Some(RETRY_AFTER_MS);
+    refusal.into()
 }

@@ -83,6 +83,10 @@ limits! {
     MAX_EVENTS: i32 = 100, "100", "Reading";
     /// `log(first:)`.
     MAX_LOG_ENTRIES: i32 = 1_000, "1,000", "Reading";
+    /// Rows of `salesReport`.
+    MAX_REPORT_ROWS: usize = 5_000, "5,000", "Reading";
+    /// Sums that a `salesReport` is put together of: by show and ticket type, and by quarter of an hour where days are asked for.
+    MAX_REPORT_GROUPS: usize = 100_000, "100,000", "Reading";
     /// How long `minPosition` waits for the read models.
     MIN_POSITION_WAIT: Duration = Duration::from_secs(2), "2 s", "Reading";
     /// How long a process remembers what its callers did, so that they see it at once; the read models are far ahead by then.

@@ -322,3 +322,74 @@ async fn a_mutation_goes_on_when_its_client_has_left_and_is_waited_for() {
     house.shutdown.cancel();
     assert!(house.api.drain(house::PATIENCE).await);
 }
+
+/// A report of these groups, as `who`.
+async fn sales(house: &house::Open, who: Option<&str>, arguments: &str) -> Value {
+    let fields = "event { title } ticketType { name } day city tickets { placed held expired abandoned sold valid returned } conversion \
+                  received { amount currency } refunded { amount } net { amount } capacity fillRate";
+    let reached = house.log.head().await.unwrap();
+    let query =
+        format!("{{ salesReport({arguments}, minPosition: \"{reached}\") {{ rows {{ {fields} }} position }} }}");
+    house.ask(who, &query, json!({})).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sales_report_is_of_an_organisers_own_shows() {
+    let house = House::default().open().await;
+    let by_show = sales(&house, Some(ORGANIZER_TOKEN), "groupBy: [SHOW]").await;
+    let rows = by_show["data"]["salesReport"]["rows"].as_array().unwrap_or_else(|| panic!("{by_show}"));
+    let seated = rows.iter().find(|row| row["event"]["title"] == "Đêm nhạc 11").unwrap_or_else(|| panic!("{by_show}"));
+    // One booking of two seats is confirmed, one of one seat is held.
+    assert_eq!(
+        seated["tickets"],
+        json!({"placed": 3, "held": 1, "expired": 0, "abandoned": 0, "sold": 2, "valid": 2, "returned": 0})
+    );
+    assert_eq!(seated["received"], json!({"amount": "900000", "currency": "VND"}));
+    assert_eq!((&seated["refunded"]["amount"], &seated["net"]["amount"]), (&json!("0"), &json!("900000")));
+    assert_eq!((&seated["capacity"], &seated["fillRate"]), (&json!(10), &json!(0.2)));
+    assert_eq!(seated["conversion"], json!(2.0 / 3.0));
+    assert_eq!((&seated["day"], &seated["city"], &seated["ticketType"]), (&Value::Null, &Value::Null, &Value::Null));
+
+    // Everything together is the sum of its parts, whatever these are.
+    let auditor = async |arguments: &str| {
+        let report = sales(&house, Some(AUDITOR_TOKEN), arguments).await;
+        report["data"]["salesReport"]["rows"].as_array().unwrap_or_else(|| panic!("{report}")).clone()
+    };
+    let whole = auditor("groupBy: []").await;
+    assert_eq!(whole.len(), 1, "one currency: {whole:?}");
+    for groups in ["[SHOW]", "[TICKET_TYPE]", "[DAY]", "[CITY]", "[CITY, DAY, TICKET_TYPE]"] {
+        let rows = auditor(&format!("groupBy: {groups}")).await;
+        for count in ["placed", "held", "sold", "valid"] {
+            let sum: i64 = rows.iter().map(|row| row["tickets"][count].as_i64().unwrap()).sum();
+            assert_eq!(whole[0]["tickets"][count], sum, "{groups} {count}");
+        }
+        let money = |row: &Value| row["received"]["amount"].as_str().unwrap().parse::<i64>().unwrap();
+        assert_eq!(money(&whole[0]), rows.iter().map(money).sum::<i64>(), "{groups}");
+    }
+    let days = auditor("groupBy: [DAY]").await;
+    let local = (chrono::Utc::now() + chrono::TimeDelta::hours(7)).date_naive();
+    assert_eq!(days[0]["day"], local.to_string(), "a day is that of the show's zone");
+    assert_eq!(days[0]["capacity"], Value::Null);
+    assert!(auditor("filter: {city: \"Nowhere\"}").await.is_empty());
+    assert!(auditor("filter: {eventId: \"no id\"}").await.is_empty());
+    assert!(auditor("filter: {to: \"2020-01-01T00:00:00Z\"}").await.is_empty());
+    let seated = house.stage.seated.0;
+    assert_eq!(auditor(&format!("filter: {{eventId: \"{seated}\"}}")).await[0]["tickets"]["placed"], 3);
+
+    for (who, arguments, code, path) in [
+        (None, "groupBy: [SHOW]", "UNAUTHENTICATED", Value::Null),
+        (Some(AUDITOR_TOKEN), "filter: {from: \"soon\"}", "INVALID_INPUT", json!(["filter", "from"])),
+        (
+            Some(AUDITOR_TOKEN),
+            "filter: {from: \"2027-01-02T00:00:00Z\", to: \"2027-01-01T00:00:00Z\"}",
+            "INVALID_INPUT",
+            json!(["filter", "to"]),
+        ),
+    ] {
+        let answer = sales(&house, who, arguments).await;
+        assert_eq!(answer["errors"][0]["extensions"]["code"], code, "{answer}");
+        assert_eq!(answer["errors"][0]["extensions"]["path"], path, "{answer}");
+    }
+    let other = house.ask(Some(AUDITOR_TOKEN), "{ salesReport(minPosition: \"x\") { position } }", json!({})).await;
+    assert_eq!(other["errors"][0]["extensions"]["path"], json!(["minPosition"]), "{other}");
+}

@@ -7,8 +7,8 @@
 //! # Layout
 //!
 //! * [`ReadStore`]: open, migrate, wait for a position. [`WriteTx`]: what a projection does in a transaction.
-//! * [`events`]: shows, what is left of them, seats, the list. [`bookings`]: bookings. Each has its tables and, beside
-//!   them, its queries.
+//! * [`events`]: shows, what is left of them, seats, the list. [`bookings`]: bookings. [`reports`]: what was sold. Each has its
+//!   tables and, beside them, its queries.
 //! * [`plans`]: seating plans. [`projection`]: names, versions, checkpoints. [`cursor`]: places in a list.
 //! * [`ReadFront`]: how callers read, from copies near at hand where they will do. [`cache`]: what copies there are.
 //! * [`scan`]: all rows, to compare them with the log.
@@ -24,6 +24,7 @@ mod front;
 mod migrations;
 pub mod plans;
 pub mod projection;
+pub mod reports;
 pub mod scan;
 mod sql;
 mod store;

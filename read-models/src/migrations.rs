@@ -39,6 +39,11 @@ const SQLITE: &[(&str, &str)] = files!("sqlite":
     "0015_rm_bookings_v1_event.sql",
     "0016_projection_builds.sql",
     "0017_projection_numbers.sql",
+    "0018_rm_reports_v1.sql",
+    "0019_rm_reports_v1_organizer.sql",
+    "0020_rm_reports_v1_event.sql",
+    "0021_projections_reports.sql",
+    "0022_projection_checkpoints_reports.sql",
 );
 
 const MYSQL: &[(&str, &str)] = files!("mysql":
@@ -54,6 +59,9 @@ const MYSQL: &[(&str, &str)] = files!("mysql":
     "0010_rm_bookings_v1.sql",
     "0011_projection_builds.sql",
     "0012_projection_numbers.sql",
+    "0013_rm_reports_v1.sql",
+    "0014_projections_reports.sql",
+    "0015_projection_checkpoints_reports.sql",
 );
 
 /// The statements that make the tables of a version of these kinds, each harmless where it was run before.

@@ -23,11 +23,17 @@ pub enum Projection {
     Events,
     /// Bookings.
     Bookings,
+    /// What was sold. Nobody who buys waits for it.
+    Reports,
 }
 
 impl Projection {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Events, Self::Bookings];
+    pub const ALL: [Self; 3] = [Self::Events, Self::Bookings, Self::Reports];
+
+    /// Those that a caller waits for who wants to see what he did himself. Sums for organisers are not among them: a report that is
+    /// behind must not hold up a seat map.
+    pub const AWAITED: [Self; 2] = [Self::Events, Self::Bookings];
 
     /// The tables of which each version has its own, by the names of version 1.
     #[must_use]
@@ -35,6 +41,7 @@ impl Projection {
         match self {
             Self::Events => &["rm_events_v1", "rm_availability_v1", "rm_seats_v1"],
             Self::Bookings => &["rm_bookings_v1"],
+            Self::Reports => &["rm_reports_v1"],
         }
     }
 
@@ -44,6 +51,7 @@ impl Projection {
         match self {
             Self::Events => "events",
             Self::Bookings => "bookings",
+            Self::Reports => "reports",
         }
     }
 }
@@ -76,8 +84,9 @@ impl Checkpoints {
         });
     }
 
-    fn least(&self) -> Position {
-        self.known.borrow().iter().copied().min().unwrap_or(0)
+    fn least_of(&self, projections: &[Projection]) -> Position {
+        let known = self.known.borrow();
+        projections.iter().map(|projection| known[*projection as usize]).min().unwrap_or(0)
     }
 }
 
@@ -108,7 +117,8 @@ impl ReadStore {
         }
     }
 
-    /// Up to where everything here is complete: the least checkpoint of the active projections, read from the store.
+    /// Up to where everything here is complete that somebody waits for: the least checkpoint of [`Projection::AWAITED`], read from the
+    /// store.
     ///
     /// # Errors
     /// When the store fails.
@@ -121,6 +131,9 @@ impl ReadStore {
                 // The pointer may have been moved: then the rows are to be read where the checkpoint is.
                 self.answers(projection, row.int(2)?)?;
                 self.inner.checkpoints.raise(projection, position);
+                if !Projection::AWAITED.contains(&projection) {
+                    continue;
+                }
                 least = Some(least.map_or(position, |least: Position| least.min(position)));
             }
         }
@@ -133,16 +146,29 @@ impl ReadStore {
     /// # Errors
     /// When the store fails.
     pub async fn wait_for(&self, position: Position, timeout: Duration) -> Result<bool, ReadError> {
+        self.wait_for_all(&Projection::AWAITED, position, timeout).await
+    }
+
+    /// The same for these projections.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn wait_for_all(
+        &self,
+        projections: &[Projection],
+        position: Position,
+        timeout: Duration,
+    ) -> Result<bool, ReadError> {
         let checkpoints = &self.inner.checkpoints;
         let deadline = tokio::time::Instant::now() + timeout;
         let mut changes = checkpoints.known.subscribe();
         loop {
             changes.mark_unchanged();
-            if checkpoints.least() >= position {
+            if checkpoints.least_of(projections) >= position {
                 return Ok(true);
             }
             self.poll_checkpoint().await?;
-            if checkpoints.least() >= position {
+            if checkpoints.least_of(projections) >= position {
                 return Ok(true);
             }
             let now = tokio::time::Instant::now();

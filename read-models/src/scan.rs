@@ -8,6 +8,10 @@ use crate::{
     bookings::tables::{values, view_of},
     events::tables::{SeatRecord, ShowRecord, record_of, sales_values, show_values},
     projection::{Projection, SHARD},
+    reports::{
+        sale::SaleRecord,
+        tables::{self as sales, COLUMNS},
+    },
     sql::{Row, Session, Value, versioned},
     store::{READ_CHECKPOINT, ReadStore, read_set_aside},
     versions::active_version,
@@ -30,6 +34,25 @@ const SCAN_SEATS: &str = "\
 const SCAN_BOOKINGS: &str = "\
     SELECT booking_id, document, position, booking_id, event_id, status, document, position
     FROM rm_bookings_v1 WHERE booking_id > ? ORDER BY booking_id LIMIT ?";
+
+const SCAN_SALES: &str =
+    "SELECT DISTINCT booking_id FROM rm_reports_v1 WHERE booking_id > ? ORDER BY booking_id LIMIT ?";
+/// The record, then every column as it is written.
+const SCAN_SALES_LINES: &str = "\
+    SELECT booking_id, document, position, booking_id, line, event_id, organizer_id, ticket_type_id, placed_at, status, sold, \
+        tickets, currency, received_minor, refunded_minor, document, position
+    FROM rm_reports_v1 WHERE booking_id > ? AND booking_id <= ? ORDER BY booking_id, line";
+
+/// The rows of one booking in the reports.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ScannedSale {
+    /// The booking.
+    pub id: BookingId,
+    /// What its first row says; `None` where that is missing.
+    pub record: Option<SaleRecord>,
+    /// False: its rows are not those that the first one's document gives.
+    pub columns_agree: bool,
+}
 
 /// A row, and whether its columns are those that its document gives.
 #[derive(Clone, Debug, PartialEq)]
@@ -131,4 +154,42 @@ impl Scan {
         };
         rows.iter().map(of).collect()
     }
+
+    /// What the next bookings behind an id come to; empty at the end.
+    ///
+    /// # Errors
+    /// When the store fails or a document is damaged.
+    pub async fn sales(&mut self, after: Option<BookingId>) -> Result<Vec<ScannedSale>, ReadError> {
+        let after = after.map_or(Uuid::nil(), |id| id.0);
+        let ids = self.session.rows(versioned(SCAN_SALES, self.version), vec![after.into(), PAGE.into()]).await?;
+        let Some(last) = ids.last().map(|row| row.uuid(0)).transpose()? else { return Ok(Vec::new()) };
+        let lines =
+            self.session.rows(versioned(SCAN_SALES_LINES, self.version), vec![after.into(), last.into()]).await?;
+        let mut scanned = Vec::new();
+        let mut lines = lines.as_slice();
+        while let Some(first) = lines.first() {
+            let id = first.uuid(0)?;
+            let mut count = 0;
+            while lines.get(count).map(|row| row.uuid(0)).transpose()? == Some(id) {
+                count += 1;
+            }
+            let (own, rest) = lines.split_at(count);
+            lines = rest;
+            scanned.push(scanned_sale(BookingId(id), own)?);
+        }
+        Ok(scanned)
+    }
+}
+
+fn scanned_sale(id: BookingId, rows: &[Row]) -> Result<ScannedSale, ReadError> {
+    let record = match rows.first() {
+        Some(first) if first.int(4)? == 0 => Some(sales::record_of(first, 0)?),
+        _ => None,
+    };
+    let wanted: Vec<[Value; COLUMNS]> = record.as_ref().map(sales::values).unwrap_or_default();
+    let mut columns_agree = wanted.len() == rows.len();
+    for (row, wanted) in rows.iter().zip(&wanted) {
+        columns_agree &= row.holds(3, wanted)?;
+    }
+    Ok(ScannedSale { id, record, columns_agree })
 }

@@ -117,7 +117,7 @@ async fn send(redis: Redis, mut told: mpsc::Receiver<Projected>) {
                         *moves.lock() = Some(batch.version);
                         advance(&redis, &batch).await
                     }
-                    Projection::Bookings => say(&redis, &batch).await,
+                    Projection::Bookings | Projection::Reports => say(&redis, &batch).await,
                 };
                 if let Err(error) = sent {
                     tracing::debug!(%error, projection = batch.projection.name(), to = batch.to, "not mirrored");

@@ -37,7 +37,7 @@ const ALL: &str = "all";
 /// Options of `tickiz replay`.
 #[derive(Args)]
 pub struct ReplayArguments {
-    /// Which projection to build anew: events, bookings, or all. Others go on answering meanwhile; interrupted, the same command
+    /// Which projection to build anew: events, bookings, reports, or all. Others go on answering meanwhile; interrupted, the same command
     /// goes on where it was.
     #[arg(long, value_name = "NAME", value_parser = projections, required_unless_present_any = ["poisoned", "as_of"])]
     projection: Option<Projections>,
@@ -70,7 +70,7 @@ pub struct ReplayArguments {
 struct Projections(&'static [Projection]);
 
 fn projections(name: &str) -> Result<Projections, String> {
-    const EACH: [[Projection; 1]; 2] = [[Projection::Events], [Projection::Bookings]];
+    const EACH: [[Projection; 1]; 3] = [[Projection::Events], [Projection::Bookings], [Projection::Reports]];
     if name == ALL {
         return Ok(Projections(&Projection::ALL));
     }

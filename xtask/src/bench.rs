@@ -37,6 +37,8 @@ enum Bench {
     Log,
     /// How soon the embedded default is ready on an existing store, and what it rests at.
     Start,
+    /// Building read models anew, against writing the same rows.
+    Rebuild,
     /// Reads, holds, purchases and live seats through the API, against the sum of their parts.
     Api,
 }
@@ -46,13 +48,14 @@ impl Bench {
         match self {
             Self::Log => "log",
             Self::Start => "start",
+            Self::Rebuild => "rebuild",
             Self::Api => "api",
         }
     }
 
     fn servers(self) -> &'static [Kind] {
         match self {
-            Self::Log => &[Kind::Mysql],
+            Self::Log | Self::Rebuild => &[Kind::Mysql],
             Self::Start => &[],
             Self::Api => &[Kind::Mysql, Kind::Redis],
         }
@@ -61,7 +64,7 @@ impl Bench {
     /// What is built before: the measurements, and the program where it is measured as a process.
     fn packages(self) -> &'static [&'static str] {
         match self {
-            Self::Log => &[PACKAGE],
+            Self::Log | Self::Rebuild => &[PACKAGE],
             Self::Start | Self::Api => &[PACKAGE, "tickiz"],
         }
     }
@@ -70,7 +73,7 @@ impl Bench {
 /// Builds first, so that the server is young and nothing compiles beside it; then starts it and measures.
 pub fn run(args: &BenchArgs, interrupts: &Interrupts) -> Result<ExitCode> {
     let mut build = process::cargo();
-    build.args(["build", "--release", "--locked"]);
+    build.args(["build", "--profile", "production", "--locked"]);
     for package in args.name.packages() {
         build.args(["-p", package]);
     }
@@ -82,7 +85,7 @@ pub fn run(args: &BenchArgs, interrupts: &Interrupts) -> Result<ExitCode> {
         return Ok(ExitCode::from(process::exit_code(status)));
     }
 
-    let mut measure = process::command(process::top().join("target/release").join(PACKAGE));
+    let mut measure = process::command(process::top().join("target/production").join(PACKAGE));
     measure.arg(args.name.name()).args(&args.args).current_dir(process::top());
     let own_server = std::env::var_os(MYSQL_VARIABLE).is_some_and(|url| !url.is_empty());
     let _fleet = if args.name.servers().is_empty() {

@@ -47,7 +47,7 @@ const FRAME_MS: u32 = 50;
 #[derive(Args)]
 pub struct ApiArgs {
     /// The program, built with `--features distributed`.
-    #[arg(long, default_value = "target/release/tickiz")]
+    #[arg(long, default_value = "target/production/tickiz")]
     binary: PathBuf,
     /// How many rounds.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=50))]

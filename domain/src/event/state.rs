@@ -122,6 +122,17 @@ impl Show {
         }
     }
 
+    /// How many tickets of all types together there are: the places of each quota once, and the seats of every category that a type
+    /// covers.
+    #[must_use]
+    pub fn capacity(&self) -> i64 {
+        let used = |quota: &&Quota| self.ticket_types.iter().any(|t| t.quota_id == Some(quota.id));
+        let places: i64 = self.quotas.iter().filter(used).map(|quota| quota.capacity).sum();
+        let categories = self.plan.iter().flat_map(|plan| &plan.categories);
+        let covered = categories.filter(|c| self.types_covering(&c.category).next().is_some());
+        places + covered.map(|c| i64::from(c.seats)).sum::<i64>()
+    }
+
     /// When sale ends: as said, else when the show starts.
     #[must_use]
     pub fn sales_end_instant(&self) -> DateTime<Utc> {

@@ -11,14 +11,18 @@ use tickiz_domain::{
     booking::{
         Booking, BookingCancelled, BookingConfirmed, BookingDomainEvent, BookingExpired, BookingPlaced,
         BookingRefunded, BookingReinstated, BookingStatus, CancelledBy, IssuedTicket, Line, PaymentCreated,
-        PaymentMethod, PaymentSucceeded, Places, Purchase, TicketNumber,
+        PaymentMethod, PaymentSucceeded, Places, Purchase, RefundFailed, RefundRequested, RefundStatus,
+        RefundSucceeded, TicketNumber,
     },
     event::{
         CategorySeats, Event, EventCancelled, EventCategory, EventChanged, EventCompleted, EventCreated,
         EventDomainEvent, EventPostponed, EventPublished, EventStatus, PlanSummary, Quota, SeatsBlocked,
         SeatsUnblocked, Show, TicketType, Venue, VenueTime,
     },
-    ids::{BookingId, EventId, OrganizerId, PaymentId, PersonId, PersonMark, QuotaId, SeatId, TicketId, TicketTypeId},
+    ids::{
+        BookingId, EventId, OrganizerId, PaymentId, PersonId, PersonMark, QuotaId, RefundId, SeatId, TicketId,
+        TicketTypeId,
+    },
     money::{Currency, Money},
     sealed::Sealed,
     seating_plan::SeatingPlan,
@@ -420,6 +424,28 @@ impl History {
         }
     }
 
+    /// Settles a refund that was asked for, every third time by a refusal; else asks for half of what there is; else ends it.
+    fn refund(&mut self, n: usize) {
+        let purchase = self.purchase(n);
+        let (status, amount) = (purchase.status, purchase.total);
+        let open =
+            purchase.refunds.iter().find(|refund| refund.status == RefundStatus::Requested).map(|refund| refund.id);
+        let refusals = purchase.refunds.len().is_multiple_of(3);
+        let left = purchase.payments.iter().map(|payment| (payment.id, purchase.refundable_minor(payment)));
+        let left = left.into_iter().find(|(_, minor)| *minor > 0);
+        let event = match (open, left) {
+            (Some(refund_id), _) if refusals => RefundFailed { refund_id, reason: "no".into() }.into(),
+            (Some(refund_id), _) => RefundSucceeded { refund_id, gateway_reference: "r".into() }.into(),
+            (None, Some((payment_id, minor))) => {
+                let amount = Money::try_new((minor + 1) / 2, amount.currency()).unwrap();
+                RefundRequested { refund_id: RefundId(self.id()), payment_id, amount, reason: "rain".into() }.into()
+            }
+            (None, None) if status == BookingStatus::Cancelled => BookingRefunded { amount }.into(),
+            (None, None) => return,
+        };
+        self.append_to_booking(n, vec![event]);
+    }
+
     fn run_booking(&mut self, op: &Op, n: usize) {
         let purchase = self.purchase(n);
         let (status, total, event_id) = (purchase.status, purchase.total, purchase.event_id);
@@ -438,6 +464,12 @@ impl History {
             Op::Confirm(_) if status == BookingStatus::Held => {
                 self.confirm(n);
             }
+            // Money that comes too late and buys nothing.
+            Op::Confirm(_) => {
+                let Some(payment_id) = purchase.open_payment().map(|payment| payment.id) else { return };
+                let late = PaymentSucceeded { payment_id, gateway_reference: "g".into(), amount: total };
+                self.append_to_booking(n, vec![late.into()]);
+            }
             Op::Expire(_) if status == BookingStatus::Held => {
                 self.expire(n);
             }
@@ -450,9 +482,7 @@ impl History {
                 let reinstated = BookingReinstated { taken: released, tickets, payment_id };
                 self.append_to_booking(n, vec![reinstated.into()]);
             }
-            Op::Refund(_) if status == BookingStatus::Cancelled => {
-                self.append_to_booking(n, vec![BookingRefunded { amount: total }.into()]);
-            }
+            Op::Refund(_) if status != BookingStatus::Held => self.refund(n),
             _ => {}
         }
     }

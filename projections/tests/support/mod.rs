@@ -14,6 +14,7 @@ use tickiz_projections::{
     events::EventsProjector,
     plans::PlanSource,
     project::{WarmProjector, project},
+    reports::ReportsProjector,
 };
 use tickiz_read_models::{MySqlOptions, ReadStore};
 use uuid::Uuid;
@@ -115,8 +116,11 @@ async fn on_server(variable: &str, test: &impl AsyncFn(ReadStore, Option<&Server
 /// Projects what is not projected yet, in one batch.
 pub async fn project_all(store: &ReadStore, history: &History) {
     let plans = Arc::new(PlanSource::new(history.log.source()));
-    let projectors =
-        [WarmProjector::new(EventsProjector::new(plans)), WarmProjector::new(BookingsProjector::default())];
+    let projectors = [
+        WarmProjector::new(EventsProjector::new(plans)),
+        WarmProjector::new(BookingsProjector::default()),
+        WarmProjector::new(ReportsProjector::default()),
+    ];
     for mut projector in projectors {
         let from = store.checkpoint_of(projector.projection(), 1).await.unwrap();
         let batch = history.log.all().split_off(usize::try_from(from).unwrap());

@@ -18,6 +18,8 @@ const WEIGHTS: &[(&str, &str, u64, u64)] = &[
     ("Query", "events", 10, 20),
     ("Query", "log", 10, 100),
     ("Query", "seatMap", 50, 1),
+    ("Query", "salesReport", 100, 1),
+    ("SalesReport", "rows", 1, 50),
     ("Event", "ticketTypes", 1, 5),
     ("SeatMap", "sections", 100, 10),
     ("SeatSection", "rows", 1, 10),

@@ -74,7 +74,7 @@ pub(crate) fn search_text(show: &Show) -> String {
 
 /// A city as cities are compared: whole, without regard to case, with its marks.
 #[must_use]
-pub(crate) fn city_key(city: &str) -> String {
+pub fn city_key(city: &str) -> String {
     use unicode_normalization::UnicodeNormalization;
     // By way of the upper case, so that ß and SS, ς and Σ meet.
     let folded: String = city.trim().nfc().flat_map(char::to_uppercase).flat_map(char::to_lowercase).nfc().collect();

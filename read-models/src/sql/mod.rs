@@ -84,8 +84,9 @@ pub(crate) enum Keys {
 }
 
 /// The statement for the tables of another version than the first.
-pub(crate) fn versioned(sql: &'static str, version: i32) -> Cow<'static, str> {
-    if version == 1 { Cow::Borrowed(sql) } else { Cow::Owned(sql.replace("_v1", &format!("_v{version}"))) }
+pub(crate) fn versioned(sql: impl Into<Cow<'static, str>>, version: i32) -> Cow<'static, str> {
+    let sql = sql.into();
+    if version == 1 { sql } else { Cow::Owned(sql.replace("_v1", &format!("_v{version}"))) }
 }
 
 /// How many places a list for `count` keys gets: the next power of two, so that few texts are prepared. The rest is filled

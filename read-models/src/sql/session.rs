@@ -18,7 +18,7 @@ const SQLITE_READERS: u32 = 4;
 /// How long a statement waits for another process that writes to the same SQLite file.
 const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Writing connections to MySQL: one a projection, and one for an operator's command.
-const MYSQL_WRITERS: u32 = 3;
+const MYSQL_WRITERS: u32 = 4;
 
 /// A reader's transaction sees one snapshot, whatever the server's default is.
 const MYSQL_READER_SESSION: [&str; 1] = ["SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ"];

@@ -117,6 +117,11 @@ async fn write(store: &ReadStore, projection: Projection, out: &Path, parquet: b
             rows::bookings(&mut scan, &mut bookings).await?;
             vec![bookings]
         }
+        Projection::Reports => {
+            let mut sales = begin(rows::SALES)?;
+            rows::sales(&mut scan, &mut sales).await?;
+            vec![sales]
+        }
     };
     let mut files = Vec::new();
     for table in written {

@@ -99,6 +99,25 @@ pub async fn seats(scan: &mut Scan, seats: &mut Writer) -> anyhow::Result<()> {
     }
 }
 
+/// What was sold: a line for each booking and ticket type.
+pub const SALES: Shape = Shape {
+    name: "sales",
+    columns: &[
+        ("booking_id", Text),
+        ("event_id", Text),
+        ("ticket_type_id", Text),
+        ("status", Text),
+        ("sold", Bool),
+        ("placed_at", Instant),
+        ("tickets", Int),
+        ("currency", Text),
+        ("price_minor", Int),
+        ("received_minor", Int),
+        ("refunded_minor", Int),
+        ("position", Int),
+    ],
+};
+
 /// Writes the bookings.
 ///
 /// # Errors
@@ -111,6 +130,39 @@ pub async fn bookings(scan: &mut Scan, bookings: &mut Writer) -> anyhow::Result<
         after = Some(last.record.id);
         for scanned in &page {
             bookings.row(&booking(&scanned.record))?;
+        }
+    }
+}
+
+/// Writes what was sold, a line for each booking and ticket type.
+///
+/// # Errors
+/// When a row cannot be read or written.
+pub async fn sales(scan: &mut Scan, sales: &mut Writer) -> anyhow::Result<()> {
+    let mut after = None;
+    loop {
+        let page = scan.sales(after).await?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after = Some(last.id);
+        for record in page.iter().filter_map(|scanned| scanned.record.as_ref()) {
+            let sale = &record.sale;
+            let (received, refunded) = (sale.divided(sale.received_minor), sale.divided(sale.refunded_minor));
+            for (line, (received, refunded)) in sale.lines.iter().zip(received.into_iter().zip(refunded)) {
+                sales.row(&[
+                    text(record.id),
+                    text(sale.event_id),
+                    text(line.ticket_type_id),
+                    text(sale.status.name()),
+                    Cell::Bool(sale.sold_at.is_some()),
+                    Cell::Instant(sale.placed_at),
+                    Cell::Int(line.tickets),
+                    text(sale.currency.code()),
+                    Cell::Int(line.price_minor),
+                    Cell::Int(received),
+                    Cell::Int(refunded),
+                    Cell::Int(record.position),
+                ])?;
+            }
         }
     }
 }

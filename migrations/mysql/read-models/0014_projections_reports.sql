@@ -1,0 +1,1 @@
+INSERT IGNORE INTO projections (name, active_version) VALUES ('reports', 1)
