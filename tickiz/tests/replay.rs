@@ -39,7 +39,7 @@ async fn read_models_are_built_anew_while_the_program_sells_and_back() {
     let (code, lines) = replay(folder.path(), &["--projection", "all"]).await;
     assert_eq!(code, 0);
     let done: Vec<_> = lines.iter().filter(|line| line["version"].is_i64()).collect();
-    assert_eq!(done.len(), 2, "{lines:?}");
+    assert_eq!(done.len(), 3, "{lines:?}");
     assert!(done.iter().all(|line| line["before"] == 1 && line["version"] == 2), "{lines:?}");
     taken("HFFFFFFFF").await;
     place(2).await;
