@@ -27,10 +27,12 @@
 //! booking without a table of our own that could be behind.
 
 pub mod sandbox;
+pub mod stripe;
+mod wire;
 
 use std::{collections::BTreeMap, fmt, str::FromStr, sync::Arc, time::Duration};
 
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, Method, StatusCode};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use tickiz_domain::{
@@ -223,6 +225,8 @@ pub struct Webhook {
     pub event_key: String,
     /// The attempt that it is about.
     pub attempt: AttemptRef,
+    /// The amount that it names, for a gateway that wants to hear whether that is the one that was asked for.
+    pub amount: Option<Money>,
 }
 
 /// Why a webhook is not taken. Nothing of it is stored.
@@ -234,6 +238,12 @@ pub enum Rejected {
     /// Well signed, and not understood.
     #[error("the message is not of the documented form")]
     Malformed,
+    /// Well signed and understood, and about something that is not Tickiz's: the account may have other uses.
+    #[error("the message is about nothing of ours")]
+    NotOurs,
+    /// Whether it is signed cannot be found out now; it has to be sent again.
+    #[error("the signature cannot be checked now")]
+    Unchecked,
 }
 
 /// When a gateway wants its webhook answered.
@@ -254,6 +264,8 @@ pub enum Verdict {
     Seen,
     /// It is about an attempt that we do not have.
     Foreign,
+    /// It names another amount than was asked for. Only with [`Answering::AfterApplying`].
+    OtherAmount,
     /// Could not be decided now; send it again.
     Later,
 }
@@ -274,6 +286,8 @@ pub struct LookSchedule {
     pub waits: &'static [Duration],
     /// How long after the attempt's deadline it is looked up at all. What is still undecided then needs a person.
     pub give_up_after: Duration,
+    /// How long after the attempt's deadline money may still come for one that the gateway has ended: it is looked up until then.
+    pub late_money: Duration,
 }
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -289,6 +303,7 @@ impl LookSchedule {
             Duration::from_secs(60 * 60),
         ],
         give_up_after: Duration::from_secs(3 * 24 * 60 * 60),
+        late_money: Duration::ZERO,
     };
 
     /// The wait after that many looks.
@@ -352,7 +367,12 @@ pub trait Gateway: Send + Sync {
     ///
     /// # Errors
     /// [`Rejected`].
-    fn parse_webhook(&self, delivery: Delivery<'_>) -> Result<Webhook, Rejected>;
+    async fn parse_webhook(&self, delivery: Delivery<'_>) -> Result<Webhook, Rejected>;
+
+    /// How it sends its webhooks.
+    fn delivered_by(&self) -> Method {
+        Method::POST
+    }
 
     /// When it wants its webhooks answered.
     fn answering(&self) -> Answering {
@@ -363,6 +383,11 @@ pub trait Gateway: Send + Sync {
     fn answer(&self, verdict: Verdict) -> WebhookAnswer {
         let status = if verdict == Verdict::Later { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
         WebhookAnswer { status, json: None }
+    }
+
+    /// What it wants to be answered where nothing is taken; `None`: an HTTP status says it.
+    fn answer_rejected(&self, _: Rejected) -> Option<WebhookAnswer> {
+        None
     }
 }
 

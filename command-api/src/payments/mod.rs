@@ -34,6 +34,7 @@ use chrono::{DateTime, Utc};
 use tickiz_domain::{
     booking::{Payment, PaymentMethod, PaymentStatus, Purchase},
     ids::{BookingId, PaymentId},
+    money::Money,
     timer::TimerKind,
 };
 use tickiz_event_log::{EventLog, LeasedTimer};
@@ -99,6 +100,15 @@ pub enum Look {
     NotThere,
     /// We have no such attempt.
     Foreign,
+}
+
+/// What was asked of an attempt's gateway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// How much.
+    pub amount: Money,
+    /// Whether its money is recorded.
+    pub is_paid: bool,
 }
 
 /// An attempt with everything that is needed to talk about it.
@@ -255,6 +265,15 @@ impl Payments {
             // Its lease runs out, and the step is run again and finds nothing to do.
             tracing::warn!(timer = timer.timer.kind.as_str(), %error, "a timer could not be settled");
         }
+    }
+
+    /// What was asked of an attempt's gateway; `None` where there is no such attempt.
+    ///
+    /// # Errors
+    /// [`StepError`]; trying again is safe.
+    pub async fn asked(&self, attempt: AttemptRef) -> Result<Option<Asked>, StepError> {
+        let case = self.case(attempt).await?;
+        Ok(case.map(|case| Asked { amount: case.payment.amount, is_paid: case.payment.received.is_some() }))
     }
 
     /// The attempt as the log has it now; `None` where there is none.

@@ -98,6 +98,27 @@ pub const SETTINGS: &[Setting] = &[
         false,
     ),
     setting(
+        "TICKIZ_STRIPE_KEY",
+        "switches the gateway STRIPE on: our secret or restricted key there",
+        "sk_… or rk_…, a live one in production; with TICKIZ_STRIPE_WEBHOOK_SECRET and TICKIZ_PUBLIC_URL",
+        "none: not offered",
+        true,
+    ),
+    setting(
+        "TICKIZ_STRIPE_WEBHOOK_SECRET",
+        "what Stripe signs the webhooks of /webhooks/stripe with",
+        "whsec_…; while it is being rolled two, with a comma between",
+        "none",
+        true,
+    ),
+    setting(
+        "TICKIZ_STRIPE_URL",
+        "where Stripe's API is",
+        "an absolute http or https URL without query or fragment; https in production",
+        "https://api.stripe.com",
+        false,
+    ),
+    setting(
         "TICKIZ_DEMO_BOOKINGS",
         "how many bookings of the weeks before the demo makes at its first start, in the embedded form",
         "a number from 0 (none) to 100000",

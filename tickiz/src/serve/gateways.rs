@@ -1,0 +1,33 @@
+//! Puts together who takes the money: what is configured, and nothing else.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use tickiz_command_api::gateways::{
+    Gateway,
+    stripe::{self, StripeGateway, StripeOptions},
+};
+use tickiz_event_log::runtime::Clock;
+
+use crate::config::Config;
+
+/// The gateways that take real money, as they are configured. `public_url` is where browsers and gateways reach us, without a slash
+/// at the end.
+///
+/// # Errors
+/// When no HTTP client can be made.
+pub fn of(config: &Config, public_url: &str, clock: &Arc<dyn Clock>) -> anyhow::Result<Vec<Arc<dyn Gateway>>> {
+    let settings = &config.gateways;
+    let mut gateways: Vec<Arc<dyn Gateway>> = Vec::new();
+    if let Some(stripe) = &settings.stripe {
+        let options = StripeOptions {
+            api_url: stripe.url.clone().unwrap_or_else(|| stripe::API_URL.to_owned()),
+            key: stripe.key.clone(),
+            webhook_secrets: stripe.webhook_secrets.clone(),
+            return_url: public_url.to_owned(),
+            clock: clock.clone(),
+        };
+        gateways.push(Arc::new(StripeGateway::try_new(options).context("Stripe's client")?));
+    }
+    Ok(gateways)
+}
