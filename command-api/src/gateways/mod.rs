@@ -26,8 +26,10 @@
 //! A gateway gets both ids of an attempt in one reference ([`AttemptRef`]), so that whatever it sends can be led back to its
 //! booking without a table of our own that could be behind.
 
+pub mod momo;
 pub mod sandbox;
 pub mod stripe;
+pub mod vnpay;
 mod wire;
 
 use std::{collections::BTreeMap, fmt, str::FromStr, sync::Arc, time::Duration};
@@ -163,6 +165,8 @@ pub struct RefundOrder {
     pub gateway_reference: String,
     /// How much.
     pub amount: Money,
+    /// How much was paid.
+    pub paid: Money,
     /// Why, for the gateway's books. Never a person's words.
     pub reason: String,
 }

@@ -163,6 +163,7 @@ pub fn refund_of(gateway_reference: &str, amount: &str, currency: &str) -> Refun
         attempt: reference(),
         gateway_reference: gateway_reference.to_owned(),
         amount: Money::parse(amount, currency).expect("an amount"),
+        paid: Money::parse(amount, currency).expect("an amount"),
         reason: "the booking was paid already".to_owned(),
     }
 }

@@ -1,9 +1,11 @@
 //! The gateways that take real money: each is on when its settings are there, and one setting without the others is a mistake.
 
+use std::net::{IpAddr, Ipv4Addr};
+
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{
-    parse::{parse_secret, parse_url},
+    parse::{parse_name, parse_secret, parse_url},
     raw::{ConfigError, DEFAULT, Raw},
     with,
 };
@@ -13,6 +15,10 @@ use super::{
 pub struct GatewaySettings {
     /// Stripe.
     pub stripe: Option<StripeSettings>,
+    /// VNPay.
+    pub vnpay: Option<VnpaySettings>,
+    /// MoMo.
+    pub momo: Option<MomoSettings>,
 }
 
 /// What Stripe is spoken to with.
@@ -26,14 +32,53 @@ pub struct StripeSettings {
     pub url: Option<String>,
 }
 
+/// What VNPay is spoken to with.
+#[derive(Clone, Debug)]
+pub struct VnpaySettings {
+    /// Our terminal's code.
+    pub tmn_code: String,
+    /// What both sides sign with.
+    pub hash_secret: SecretString,
+    /// Its page.
+    pub page_url: String,
+    /// Its calls.
+    pub api_url: String,
+    /// The address that it is told as the buyer's and as ours.
+    pub ip: IpAddr,
+}
+
+/// What MoMo is spoken to with.
+#[derive(Clone, Debug)]
+pub struct MomoSettings {
+    /// Our code.
+    pub partner_code: String,
+    /// Part of what is signed.
+    pub access_key: SecretString,
+    /// What both sides sign with.
+    pub secret_key: SecretString,
+    /// Its address, without a slash at the end; `None`: its own.
+    pub url: Option<String>,
+}
+
 impl GatewaySettings {
     pub(super) fn read(raw: &Raw) -> Result<Self, ConfigError> {
-        Ok(Self { stripe: stripe(raw)? })
+        Ok(Self { stripe: stripe(raw)?, vnpay: vnpay(raw)?, momo: momo(raw)? })
+    }
+
+    /// The addresses that are called or sent to, by setting.
+    fn urls(&self) -> [(&'static str, Option<&str>); 4] {
+        let vnpay = self.vnpay.as_ref();
+        [
+            ("TICKIZ_STRIPE_URL", self.stripe.as_ref().and_then(|stripe| stripe.url.as_deref())),
+            ("TICKIZ_VNPAY_PAGE_URL", vnpay.map(|vnpay| vnpay.page_url.as_str())),
+            ("TICKIZ_VNPAY_API_URL", vnpay.map(|vnpay| vnpay.api_url.as_str())),
+            ("TICKIZ_MOMO_URL", self.momo.as_ref().and_then(|momo| momo.url.as_deref())),
+        ]
     }
 
     /// What has to be so when one of them is on.
     pub(super) fn check(&self, raw: &Raw, has_public_url: bool, production: bool) -> Result<(), ConfigError> {
-        let is_any_on = self.stripe.is_some();
+        let is_any_on = self.stripe.is_some() || self.vnpay.is_some() || self.momo.is_some();
         if is_any_on && !has_public_url {
             let why = "gateways send the buyer's browser and their webhooks there";
             return Err(ConfigError::Missing { name: "TICKIZ_PUBLIC_URL", why });
@@ -45,8 +90,7 @@ impl GatewaySettings {
         if self.stripe.as_ref().is_some_and(|stripe| !stripe.key.expose_secret().contains("_live_")) {
             return Err(wrong("TICKIZ_STRIPE_KEY"));
         }
-        let urls = [("TICKIZ_STRIPE_URL", self.stripe.as_ref().and_then(|stripe| stripe.url.as_deref()))];
-        match urls.into_iter().find(|(_, url)| url.is_some_and(|url| !url.starts_with("https://"))) {
+        match self.urls().into_iter().find(|(_, url)| url.is_some_and(|url| !url.starts_with("https://"))) {
             Some((name, _)) => Err(wrong(name)),
             None => Ok(()),
         }
@@ -76,6 +120,42 @@ fn stripe(raw: &Raw) -> Result<Option<StripeSettings>, ConfigError> {
     }))
 }
 
+fn vnpay(raw: &Raw) -> Result<Option<VnpaySettings>, ConfigError> {
+    let why = "VNPay wants the terminal's code, the secret and both addresses";
+    let tmn_code = raw.parse("TICKIZ_VNPAY_TMN_CODE", parse_name)?;
+    let hash_secret = raw.parse("TICKIZ_VNPAY_HASH_SECRET", parse_secret)?;
+    let page_url = base_url(raw, "TICKIZ_VNPAY_PAGE_URL")?;
+    let api_url = base_url(raw, "TICKIZ_VNPAY_API_URL")?;
+    let ip = raw.parse("TICKIZ_VNPAY_IP", |text| text.parse().ok())?;
+    if tmn_code.is_none() && hash_secret.is_none() && page_url.is_none() && api_url.is_none() && ip.is_none() {
+        return Ok(None);
+    }
+    Ok(Some(VnpaySettings {
+        tmn_code: with(tmn_code, "TICKIZ_VNPAY_TMN_CODE", why)?,
+        hash_secret: with(hash_secret, "TICKIZ_VNPAY_HASH_SECRET", why)?,
+        page_url: with(page_url, "TICKIZ_VNPAY_PAGE_URL", why)?,
+        api_url: with(api_url, "TICKIZ_VNPAY_API_URL", why)?,
+        ip: ip.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+    }))
+}
+
+fn momo(raw: &Raw) -> Result<Option<MomoSettings>, ConfigError> {
+    let why = "MoMo wants the partner's code and both keys";
+    let partner_code = raw.parse("TICKIZ_MOMO_PARTNER_CODE", parse_name)?;
+    let access_key = raw.parse("TICKIZ_MOMO_ACCESS_KEY", parse_secret)?;
+    let secret_key = raw.parse("TICKIZ_MOMO_SECRET_KEY", parse_secret)?;
+    let url = base_url(raw, "TICKIZ_MOMO_URL")?;
+    if partner_code.is_none() && access_key.is_none() && secret_key.is_none() && url.is_none() {
+        return Ok(None);
+    }
+    Ok(Some(MomoSettings {
+        partner_code: with(partner_code, "TICKIZ_MOMO_PARTNER_CODE", why)?,
+        access_key: with(access_key, "TICKIZ_MOMO_ACCESS_KEY", why)?,
+        secret_key: with(secret_key, "TICKIZ_MOMO_SECRET_KEY", why)?,
+        url,
+    }))
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::Config;
@@ -87,8 +167,23 @@ mod tests {
         ("TICKIZ_STRIPE_WEBHOOK_SECRET", "whsec_0123456789, whsec_9876543210"),
     ];
 
+    const VNPAY: [(&str, &str); 5] = [
+        ("TICKIZ_PUBLIC_URL", "https://tickets.example"),
+        ("TICKIZ_VNPAY_TMN_CODE", "TICKIZ01"),
+        ("TICKIZ_VNPAY_HASH_SECRET", "HASHSECRET000001"),
+        ("TICKIZ_VNPAY_PAGE_URL", "https://vnpay.example/page"),
+        ("TICKIZ_VNPAY_API_URL", "https://vnpay.example/calls"),
+    ];
+
+    const MOMO: [(&str, &str); 4] = [
+        ("TICKIZ_PUBLIC_URL", "https://tickets.example"),
+        ("TICKIZ_MOMO_PARTNER_CODE", "MOMO"),
+        ("TICKIZ_MOMO_ACCESS_KEY", "ACCESSKEY0001"),
+        ("TICKIZ_MOMO_SECRET_KEY", "SECRETKEY0001"),
+    ];
+
     /// Each gateway's settings, complete.
-    const COMPLETE: [&[(&str, &str)]; 1] = [&STRIPE];
+    const COMPLETE: [&[(&str, &str)]; 3] = [&STRIPE, &VNPAY, &MOMO];
 
     fn of(pairs: &[(&str, &str)]) -> Result<Config, ConfigError> {
         Config::from_sources(None, |name| pairs.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()))
@@ -105,7 +200,7 @@ mod tests {
             }
         }
         let none = of(&[]).expect("nothing is legal").gateways;
-        assert!(none.stripe.is_none());
+        assert!(none.stripe.is_none() && none.vnpay.is_none() && none.momo.is_none());
     }
 
     #[test]

@@ -17,11 +17,7 @@ use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr};
 use tickiz_domain::text::normalize_email;
 use url::Url;
 
-pub use self::{
-    gateways::{GatewaySettings, StripeSettings},
-    raw::ConfigError,
-    settings::SETTINGS,
-};
+pub use self::{gateways::GatewaySettings, raw::ConfigError, settings::SETTINGS};
 use self::{
     parse::{
         DEMO_BOOKINGS, parse_bool, parse_brokers, parse_demo_bookings, parse_key, parse_mysql_url, parse_name,

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use anyhow::Context;
 use tickiz_command_api::gateways::{
     Gateway,
+    momo::{self, MomoGateway, MomoOptions},
     stripe::{self, StripeGateway, StripeOptions},
+    vnpay::{VnpayGateway, VnpayOptions},
 };
 use tickiz_event_log::runtime::Clock;
 
@@ -28,6 +30,30 @@ pub fn of(config: &Config, public_url: &str, clock: &Arc<dyn Clock>) -> anyhow::
             clock: clock.clone(),
         };
         gateways.push(Arc::new(StripeGateway::try_new(options).context("Stripe's client")?));
+    }
+    if let Some(vnpay) = &settings.vnpay {
+        let options = VnpayOptions {
+            page_url: vnpay.page_url.clone(),
+            api_url: vnpay.api_url.clone(),
+            tmn_code: vnpay.tmn_code.clone(),
+            hash_secret: vnpay.hash_secret.clone(),
+            ip: vnpay.ip.to_string(),
+            return_url: public_url.to_owned(),
+            clock: clock.clone(),
+        };
+        gateways.push(Arc::new(VnpayGateway::try_new(options).context("VNPay's client")?));
+    }
+    if let Some(momo) = &settings.momo {
+        let options = MomoOptions {
+            api_url: momo.url.clone().unwrap_or_else(|| momo::API_URL.to_owned()),
+            partner_code: momo.partner_code.clone(),
+            access_key: momo.access_key.clone(),
+            secret_key: momo.secret_key.clone(),
+            ipn_url: format!("{public_url}/webhooks/momo"),
+            return_url: public_url.to_owned(),
+            clock: clock.clone(),
+        };
+        gateways.push(Arc::new(MomoGateway::try_new(options).context("MoMo's client")?));
     }
     Ok(gateways)
 }
