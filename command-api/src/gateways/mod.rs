@@ -18,7 +18,7 @@
 //! | | reference | read | money back | webhook |
 //! |---|---|---|---|---|
 //! | Stripe | `client_reference_id`, metadata | the session, by its id; without it `create` again under the same key | refund object | event id |
-//! | PayPal | `custom_id` | the order; an approved one is captured under the attempt's key | refund of the capture | event id, verified by certificate |
+//! | PayPal | `custom_id` | the order; an approved one is captured under the attempt's key | refund of the capture, asked for again under its key | event id, verified by certificate |
 //! | VNPay | `vnp_TxnRef` | `querydr` | `refund`, then `querydr` | a query string, whose answer carries the decision ([`Answering::AfterApplying`]) |
 //! | MoMo | `orderId` | `query` | `refund` | order, request and transaction |
 //! | BTCPay | `metadata.orderId` | the invoice | refused: a person pays back | `originalDeliveryId` |
@@ -26,7 +26,9 @@
 //! A gateway gets both ids of an attempt in one reference ([`AttemptRef`]), so that whatever it sends can be led back to its
 //! booking without a table of our own that could be behind.
 
+pub mod btcpay;
 pub mod momo;
+pub mod paypal;
 pub mod sandbox;
 pub mod stripe;
 pub mod vnpay;
@@ -107,6 +109,8 @@ pub struct Attempt {
     pub locale: Option<String>,
     /// The gateway's own id of it, once that is recorded.
     pub gateway_reference: Option<String>,
+    /// Whether the money would still buy something. A gateway at which we take it ourselves takes none otherwise.
+    pub is_wanted: bool,
 }
 
 /// The gateway knows the attempt.

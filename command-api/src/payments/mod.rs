@@ -32,7 +32,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 use tickiz_domain::{
-    booking::{Payment, PaymentMethod, PaymentStatus, Purchase},
+    booking::{BookingStatus, Payment, PaymentMethod, PaymentStatus, Purchase},
     ids::{BookingId, PaymentId},
     money::Money,
     timer::TimerKind,
@@ -297,6 +297,7 @@ impl Payments {
             hold_ends_at: case.purchase.hold_expires_at,
             locale: case.purchase.locale.clone(),
             gateway_reference: case.payment.gateway_reference.clone(),
+            is_wanted: case.payment.status.is_open() && case.purchase.status == BookingStatus::Held,
         })
     }
 }

@@ -154,6 +154,7 @@ pub fn attempt(amount: &str, currency: &str) -> Attempt {
         hold_ends_at: pay_until,
         locale: Some("vi-VN".to_owned()),
         gateway_reference: None,
+        is_wanted: true,
     }
 }
 

@@ -1,11 +1,15 @@
 //! The gateways that take real money: each is on when its settings are there, and one setting without the others is a mistake.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    path::PathBuf,
+};
 
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{
     parse::{parse_name, parse_secret, parse_url},
+    path,
     raw::{ConfigError, DEFAULT, Raw},
     with,
 };
@@ -19,6 +23,10 @@ pub struct GatewaySettings {
     pub vnpay: Option<VnpaySettings>,
     /// MoMo.
     pub momo: Option<MomoSettings>,
+    /// PayPal.
+    pub paypal: Option<PaypalSettings>,
+    /// A BTCPay Server.
+    pub btcpay: Option<BtcpaySettings>,
 }
 
 /// What Stripe is spoken to with.
@@ -60,25 +68,65 @@ pub struct MomoSettings {
     pub url: Option<String>,
 }
 
+/// What PayPal is spoken to with.
+#[derive(Clone, Debug)]
+pub struct PaypalSettings {
+    /// Our name.
+    pub client_id: String,
+    /// Our secret.
+    pub secret: SecretString,
+    /// Our webhook's registration.
+    pub webhook_id: String,
+    /// Its API, without a slash at the end; `None`: its own.
+    pub url: Option<String>,
+    /// A certificate that is trusted as it is.
+    pub certificate: Option<PathBuf>,
+}
+
+/// What a BTCPay Server is spoken to with.
+#[derive(Clone, Debug)]
+pub struct BtcpaySettings {
+    /// Its address, without a slash at the end.
+    pub url: String,
+    /// Our store.
+    pub store_id: String,
+    /// Our key.
+    pub api_key: SecretString,
+    /// What its webhooks are signed with.
+    pub webhook_secret: SecretString,
+}
+
 impl GatewaySettings {
     pub(super) fn read(raw: &Raw) -> Result<Self, ConfigError> {
-        Ok(Self { stripe: stripe(raw)?, vnpay: vnpay(raw)?, momo: momo(raw)? })
+        Ok(Self {
+            stripe: stripe(raw)?,
+            vnpay: vnpay(raw)?,
+            momo: momo(raw)?,
+            paypal: paypal(raw)?,
+            btcpay: btcpay(raw)?,
+        })
     }
 
     /// The addresses that are called or sent to, by setting.
-    fn urls(&self) -> [(&'static str, Option<&str>); 4] {
+    fn urls(&self) -> [(&'static str, Option<&str>); 6] {
         let vnpay = self.vnpay.as_ref();
         [
             ("TICKIZ_STRIPE_URL", self.stripe.as_ref().and_then(|stripe| stripe.url.as_deref())),
             ("TICKIZ_VNPAY_PAGE_URL", vnpay.map(|vnpay| vnpay.page_url.as_str())),
             ("TICKIZ_VNPAY_API_URL", vnpay.map(|vnpay| vnpay.api_url.as_str())),
+            ("TICKIZ_PAYPAL_URL", self.paypal.as_ref().and_then(|paypal| paypal.url.as_deref())),
+            ("TICKIZ_BTCPAY_URL", self.btcpay.as_ref().map(|btcpay| btcpay.url.as_str())),
             ("TICKIZ_MOMO_URL", self.momo.as_ref().and_then(|momo| momo.url.as_deref())),
         ]
     }
 
     /// What has to be so when one of them is on.
     pub(super) fn check(&self, raw: &Raw, has_public_url: bool, production: bool) -> Result<(), ConfigError> {
-        let is_any_on = self.stripe.is_some() || self.vnpay.is_some() || self.momo.is_some();
+        let is_any_on = self.stripe.is_some()
+            || self.vnpay.is_some()
+            || self.momo.is_some()
+            || self.paypal.is_some()
+            || self.btcpay.is_some();
         if is_any_on && !has_public_url {
             let why = "gateways send the buyer's browser and their webhooks there";
             return Err(ConfigError::Missing { name: "TICKIZ_PUBLIC_URL", why });
@@ -89,6 +137,9 @@ impl GatewaySettings {
         }
         if self.stripe.as_ref().is_some_and(|stripe| !stripe.key.expose_secret().contains("_live_")) {
             return Err(wrong("TICKIZ_STRIPE_KEY"));
+        }
+        if self.paypal.as_ref().is_some_and(|paypal| paypal.certificate.is_some()) {
+            return Err(wrong("TICKIZ_PAYPAL_CERTIFICATE"));
         }
         match self.urls().into_iter().find(|(_, url)| url.is_some_and(|url| !url.starts_with("https://"))) {
             Some((name, _)) => Err(wrong(name)),
@@ -156,6 +207,42 @@ fn momo(raw: &Raw) -> Result<Option<MomoSettings>, ConfigError> {
     }))
 }
 
+fn paypal(raw: &Raw) -> Result<Option<PaypalSettings>, ConfigError> {
+    let why = "PayPal wants our name, the secret and the webhook's id";
+    let client_id = raw.parse("TICKIZ_PAYPAL_CLIENT_ID", |text| parse_secret(text).map(|_| text.to_owned()))?;
+    let secret = raw.parse("TICKIZ_PAYPAL_SECRET", parse_secret)?;
+    let webhook_id = raw.parse("TICKIZ_PAYPAL_WEBHOOK_ID", parse_name)?;
+    let url = base_url(raw, "TICKIZ_PAYPAL_URL")?;
+    let certificate = path(raw, "TICKIZ_PAYPAL_CERTIFICATE")?;
+    if client_id.is_none() && secret.is_none() && webhook_id.is_none() && url.is_none() && certificate.is_none() {
+        return Ok(None);
+    }
+    Ok(Some(PaypalSettings {
+        client_id: with(client_id, "TICKIZ_PAYPAL_CLIENT_ID", why)?,
+        secret: with(secret, "TICKIZ_PAYPAL_SECRET", why)?,
+        webhook_id: with(webhook_id, "TICKIZ_PAYPAL_WEBHOOK_ID", why)?,
+        url,
+        certificate,
+    }))
+}
+
+fn btcpay(raw: &Raw) -> Result<Option<BtcpaySettings>, ConfigError> {
+    let why = "a BTCPay Server wants its address, the store, the key and the webhooks' secret";
+    let url = base_url(raw, "TICKIZ_BTCPAY_URL")?;
+    let store_id = raw.parse("TICKIZ_BTCPAY_STORE_ID", parse_name)?;
+    let api_key = raw.parse("TICKIZ_BTCPAY_API_KEY", parse_secret)?;
+    let webhook_secret = raw.parse("TICKIZ_BTCPAY_WEBHOOK_SECRET", parse_secret)?;
+    if url.is_none() && store_id.is_none() && api_key.is_none() && webhook_secret.is_none() {
+        return Ok(None);
+    }
+    Ok(Some(BtcpaySettings {
+        url: with(url, "TICKIZ_BTCPAY_URL", why)?,
+        store_id: with(store_id, "TICKIZ_BTCPAY_STORE_ID", why)?,
+        api_key: with(api_key, "TICKIZ_BTCPAY_API_KEY", why)?,
+        webhook_secret: with(webhook_secret, "TICKIZ_BTCPAY_WEBHOOK_SECRET", why)?,
+    }))
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::Config;
@@ -182,8 +269,23 @@ mod tests {
         ("TICKIZ_MOMO_SECRET_KEY", "SECRETKEY0001"),
     ];
 
+    const PAYPAL: [(&str, &str); 4] = [
+        ("TICKIZ_PUBLIC_URL", "https://tickets.example"),
+        ("TICKIZ_PAYPAL_CLIENT_ID", "AClientId0001"),
+        ("TICKIZ_PAYPAL_SECRET", "ESecretOfPaypal"),
+        ("TICKIZ_PAYPAL_WEBHOOK_ID", "8TKZ0000WEBHOOK01"),
+    ];
+
+    const BTCPAY: [(&str, &str); 5] = [
+        ("TICKIZ_PUBLIC_URL", "https://tickets.example"),
+        ("TICKIZ_BTCPAY_URL", "https://btcpay.example"),
+        ("TICKIZ_BTCPAY_STORE_ID", "StoreTkz1"),
+        ("TICKIZ_BTCPAY_API_KEY", "KeyOfTheStore"),
+        ("TICKIZ_BTCPAY_WEBHOOK_SECRET", "SecretOfTheHook"),
+    ];
+
     /// Each gateway's settings, complete.
-    const COMPLETE: [&[(&str, &str)]; 3] = [&STRIPE, &VNPAY, &MOMO];
+    const COMPLETE: [&[(&str, &str)]; 5] = [&STRIPE, &VNPAY, &MOMO, &PAYPAL, &BTCPAY];
 
     fn of(pairs: &[(&str, &str)]) -> Result<Config, ConfigError> {
         Config::from_sources(None, |name| pairs.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()))
@@ -201,6 +303,7 @@ mod tests {
         }
         let none = of(&[]).expect("nothing is legal").gateways;
         assert!(none.stripe.is_none() && none.vnpay.is_none() && none.momo.is_none());
+        assert!(none.paypal.is_none() && none.btcpay.is_none());
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! Puts together who takes the money: what is configured, and nothing else.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use anyhow::Context;
 use tickiz_command_api::gateways::{
     Gateway,
+    btcpay::{BtcpayGateway, BtcpayOptions},
     momo::{self, MomoGateway, MomoOptions},
+    paypal::{self, PaypalGateway, PaypalOptions},
     stripe::{self, StripeGateway, StripeOptions},
     vnpay::{VnpayGateway, VnpayOptions},
 };
@@ -54,6 +56,30 @@ pub fn of(config: &Config, public_url: &str, clock: &Arc<dyn Clock>) -> anyhow::
             clock: clock.clone(),
         };
         gateways.push(Arc::new(MomoGateway::try_new(options).context("MoMo's client")?));
+    }
+    if let Some(paypal) = &settings.paypal {
+        let read = |path: &PathBuf| std::fs::read(path).with_context(|| format!("{}", path.display()));
+        let options = PaypalOptions {
+            api_url: paypal.url.clone().unwrap_or_else(|| paypal::API_URL.to_owned()),
+            client_id: paypal.client_id.clone(),
+            secret: paypal.secret.clone(),
+            webhook_id: paypal.webhook_id.clone(),
+            certificate: paypal.certificate.as_ref().map(read).transpose()?,
+            return_url: public_url.to_owned(),
+            clock: clock.clone(),
+        };
+        gateways.push(Arc::new(PaypalGateway::try_new(options).context("PayPal's client")?));
+    }
+    if let Some(btcpay) = &settings.btcpay {
+        let options = BtcpayOptions {
+            api_url: btcpay.url.clone(),
+            store_id: btcpay.store_id.clone(),
+            api_key: btcpay.api_key.clone(),
+            webhook_secret: btcpay.webhook_secret.clone(),
+            return_url: public_url.to_owned(),
+            clock: clock.clone(),
+        };
+        gateways.push(Arc::new(BtcpayGateway::try_new(options).context("BTCPay's client")?));
     }
     Ok(gateways)
 }

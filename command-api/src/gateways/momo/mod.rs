@@ -134,7 +134,7 @@ impl MomoGateway {
     }
 
     async fn authorised(&self, attempt: &Attempt) -> Result<GatewayStatus, GatewayError> {
-        let in_time = self.options.clock.now() < attempt.pay_until;
+        let in_time = attempt.is_wanted && self.options.clock.now() < attempt.pay_until;
         let answer = self.confirm(attempt, if in_time { "capture" } else { "cancel" }).await?;
         Ok(match answer.code() {
             Code::Success if in_time => GatewayStatus::Succeeded { received: attempt.amount },
