@@ -13,16 +13,21 @@ use counterpart::{Asked, Counterpart, Says, attempt, deliver, reference, refund_
 use house::{House, Plan};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-use tickiz_command_api::gateways::{
-    Attempt, AttemptRef, Gateway, GatewayError, GatewayStatus, RefundOutcome, Rejected,
-    paypal::{PaypalGateway, PaypalOptions},
+use tickiz_command_api::{
+    CommandOptions, CommandService,
+    gateways::{
+        Attempt, AttemptRef, Gateway, GatewayError, GatewayStatus, Gateways, RefundOutcome, Rejected,
+        paypal::{PaypalGateway, PaypalOptions},
+    },
+    payments::Payments,
 };
+use tickiz_contract::{Commands, ErrorCode, Request};
 use tickiz_domain::{
     booking::{BookingStatus, PaymentMethod, PaymentStatus},
     money::Money,
 };
 use tickiz_event_log::runtime::{Clock, ManualClock};
-use world::{Order, hall};
+use world::{Order, hall, organizer};
 
 const WEBHOOK: &str = "8TKZ0000WEBHOOK01";
 const TIME: &str = "2026-01-01T00:00:05Z";
@@ -230,11 +235,11 @@ async fn an_approved_order_is_captured_once_while_its_money_buys_something_and_n
     }
     assert_eq!(books.lock().captures, 0);
     books.lock().capture_issue = None;
-    // Its answer is lost: what became of it, the order says.
     let taken = GatewayStatus::Succeeded { received: Money::parse("20.00", "USD").expect("an amount") };
     assert_eq!(read(&known()).await, taken);
     let asked = server.last();
     assert_eq!(asked.header("paypal-request-id"), format!("{}-capture", reference().payment_id));
+    // Had its answer been lost, what became of it the order would say.
     assert_eq!(read(&known()).await, taken);
     assert_eq!(books.lock().captures, 1);
     for (status, wanted) in [
@@ -242,9 +247,8 @@ async fn an_approved_order_is_captured_once_while_its_money_buys_something_and_n
         ("DECLINED", GatewayStatus::Failed { reason: "PayPal declined the payment".to_owned() }),
         ("PARTIALLY_REFUNDED", taken),
     ] {
-        let mut books = books.lock();
-        books.order.as_mut().expect("it")["purchase_units"][0]["payments"]["captures"][0]["status"] = status.into();
-        drop(books);
+        books.lock().order.as_mut().expect("it")["purchase_units"][0]["payments"]["captures"][0]["status"] =
+            status.into();
         assert_eq!(read(&known()).await, wanted, "{status}");
     }
     books.lock().order = None;
@@ -355,5 +359,49 @@ async fn a_buyer_who_only_approved_has_his_tickets_by_the_webhook() {
     let confirmed = house.status(booking.id, BookingStatus::Confirmed).await;
     assert_eq!(confirmed.payment(paid.payment_id).expect("it").status, PaymentStatus::Succeeded);
     assert_eq!(books.lock().captures, 1);
+    house.end().await;
+}
+
+#[tokio::test]
+async fn a_paid_show_is_published_only_where_a_gateway_takes_its_currency() {
+    let house = House::new(Plan::default()).await;
+    let clock: Arc<dyn Clock> = Arc::new(house.world.clock.clone());
+    let only_paypal = Gateways::new([Arc::new(paypal("http://127.0.0.1:1", clock)) as Arc<dyn Gateway>]);
+    let payments = Payments::new(
+        house.world.log.clone(),
+        house.bookings.clone(),
+        only_paypal,
+        tokio_util::task::TaskTracker::new(),
+    );
+    let options = CommandOptions::default();
+    let with_paypal = CommandService::new(house.world.system.clone(), Some(Arc::new(payments)), &options);
+    let with_none = CommandService::new(house.world.system.clone(), None, &options);
+    let publish = async |service: &CommandService, id: &str| {
+        service.execute(organizer(), Request::PublishEvent { id: id.to_owned() }).await.map(drop)
+    };
+    let in_dong = house.world.create(hall(2, 4)).await.id.to_string();
+    let in_dollars = house.world.create(in_dollars(&hall(2, 4))).await.id.to_string();
+    let mut free = hall(2, 4);
+    for of in free["ticketTypes"].as_array_mut().expect("types") {
+        of["price"]["amount"] = "0".into();
+    }
+    let free = house.world.create(free).await.id.to_string();
+    for (service, id, says) in [
+        (&with_paypal, &in_dong, Some("PAYPAL: PayPal takes no VND, but AUD")),
+        (&with_none, &in_dollars, Some("none is configured")),
+        (&with_paypal, &in_dollars, None),
+        (&with_none, &free, None),
+        // The house's own has the sandbox, which takes everything.
+        (&house.service, &in_dong, None),
+    ] {
+        let published = publish(service, id).await;
+        let Some(says) = says else {
+            published.expect("it is published");
+            continue;
+        };
+        let refusal = published.expect_err("nobody could pay").0.remove(0);
+        assert_eq!((refusal.code, refusal.path), (ErrorCode::InvalidInput, Some(vec!["id".into()])));
+        assert!(refusal.message.contains(says) && refusal.message.contains("\"VIP\" costs"), "{}", refusal.message);
+    }
     house.end().await;
 }

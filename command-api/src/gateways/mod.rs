@@ -21,7 +21,7 @@
 //! | PayPal | `custom_id` | the order; an approved one is captured under the attempt's key | refund of the capture, asked for again under its key | event id, verified by certificate |
 //! | VNPay | `vnp_TxnRef` | `querydr` | `refund`, then `querydr` | a query string, whose answer carries the decision ([`Answering::AfterApplying`]) |
 //! | MoMo | `orderId` | `query` | `refund` | order, request and transaction |
-//! | BTCPay | `metadata.orderId` | the invoice | refused: a person pays back | `originalDeliveryId` |
+//! | BTCPay | `metadata.orderId` | the invoice, by its id or by the reference | refused: a person pays back | `originalDeliveryId` |
 //!
 //! A gateway gets both ids of an attempt in one reference ([`AttemptRef`]), so that whatever it sends can be led back to its
 //! booking without a table of our own that could be behind.

@@ -132,7 +132,8 @@ impl Api {
         let values: Vec<&str> = signed_back.iter().map(|name| answer.get(name)).collect();
         let hash = answer.get("vnp_SecureHash");
         // Refusals of a request that it could not read come unsigned, and nothing is made of them but another try.
-        if !is_piped_hash(&values, hash, &self.secret) && !(hash.is_empty() && answer.get("vnp_ResponseCode") != "00") {
+        let is_unsigned_refusal = hash.is_empty() && answer.get("vnp_ResponseCode") != "00";
+        if !is_unsigned_refusal && !is_piped_hash(&values, hash, &self.secret) {
             return Err(odd("it is not signed by VNPay"));
         }
         Ok(answer)
