@@ -243,6 +243,7 @@ async fn what_a_dead_process_had_leased_another_takes_over() {
                 hold_ends_at: purchase.hold_expires_at,
                 locale: None,
                 gateway_reference: None,
+                is_wanted: true,
             };
             gateway.create(&told).await.expect("the gateway takes it");
         }

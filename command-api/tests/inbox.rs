@@ -21,7 +21,7 @@ const LEASE: Duration = Duration::from_secs(30);
 
 fn webhook(key: &str) -> Webhook {
     let attempt = AttemptRef { booking_id: Uuid::from_u128(1).into(), payment_id: Uuid::from_u128(2).into() };
-    Webhook { event_key: key.to_owned(), attempt }
+    Webhook { event_key: key.to_owned(), attempt, amount: None }
 }
 
 async fn two_processes(at: &StoreAt<'_>) -> (Database, Database) {

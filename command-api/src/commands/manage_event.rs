@@ -8,7 +8,10 @@ use tickiz_domain::{
 };
 use tickiz_event_log::{Loaded, LostClaim};
 
-use super::{ReceiptResult, event_answer};
+use super::{
+    ReceiptResult, event_answer,
+    pay_booking::{PaymentDesk, unpayable},
+};
 use crate::{
     access,
     executor::{Ask, Carried, Decision, Origin, Reading},
@@ -61,7 +64,8 @@ async fn manage(
 ) -> Result<Answer, Refusals> {
     let system = service.system();
     let _permit = service.admit().await?;
-    let mut decision = Manage { system, event_id, organizer, step };
+    let desk = service.desk().map(AsRef::as_ref);
+    let mut decision = Manage { system, desk, event_id, organizer, step };
     match system.executor().run(event_id.0, &Origin::of(context), None, &mut decision).await? {
         Carried::Done(loaded) => Ok(event_answer(event_id, &loaded)?),
         Carried::Repeated(_) => Err(internal(&"a command without a key was answered by a receipt").into()),
@@ -78,6 +82,7 @@ enum Step {
 /// The decision of each of them.
 struct Manage<'a> {
     system: &'a SystemCommands,
+    desk: Option<&'a dyn PaymentDesk>,
     event_id: EventId,
     organizer: OrganizerId,
     step: Step,
@@ -87,7 +92,12 @@ impl Manage<'_> {
     fn command(&self, show: &Show) -> Result<EventCommand, Refusals> {
         let now = self.system.now();
         Ok(match &self.step {
-            Step::Publish => EventCommand::Publish { now },
+            Step::Publish => {
+                if let Some(refusal) = unpayable(self.desk, show) {
+                    return Err(refusal.into());
+                }
+                EventCommand::Publish { now }
+            }
             Step::Postpone(postponement) => {
                 let (starts_at, ends_at) = resolve_postponement(postponement, show)?;
                 EventCommand::Postpone { starts_at, ends_at, reason: postponement.reason.clone(), now }

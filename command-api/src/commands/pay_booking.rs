@@ -7,7 +7,9 @@ use chrono::{DateTime, Utc};
 use tickiz_contract::{Answer, CallContext, PaymentAnswer, Refusal, Refusals, request};
 use tickiz_domain::{
     booking::{Booking, BookingCommand, BookingError, PaymentMethod, PaymentStatus, StartPayment},
+    event::Show,
     ids::{BookingId, PaymentId},
+    money::Money,
     sealed::Sealed,
 };
 use tickiz_event_log::{Loaded, LostClaim};
@@ -16,6 +18,7 @@ use super::{ReceiptResult, booking_answer};
 use crate::{
     access::{self, Party},
     executor::{Ask, Carried, Decision, Origin, Reading, RequestKey},
+    gateways::Unsuitable,
     ids,
     refusals::{self, internal},
     scope,
@@ -29,6 +32,12 @@ use crate::{
 pub trait PaymentDesk: Send + Sync {
     /// The methods that are configured.
     fn methods(&self) -> Vec<PaymentMethod>;
+
+    /// Whether that method's gateway takes that amount at all.
+    ///
+    /// # Errors
+    /// [`Unsuitable`], with what it does take; also where the method is not configured.
+    fn takes(&self, method: PaymentMethod, amount: &Money) -> Result<(), Unsuitable>;
 
     /// Until when a gateway is to accept a payment that is started now, of a booking whose hold ends then.
     fn pay_until(&self, method: PaymentMethod, now: DateTime<Utc>, hold_expires_at: DateTime<Utc>) -> DateTime<Utc>;
@@ -56,6 +65,11 @@ pub(crate) async fn pay_booking(
     let Some(desk) = service.desk().filter(|desk| desk.methods().contains(&pay.method)) else {
         return Err(not_configured(service, pay.method).into());
     };
+    if !purchase.total.is_zero()
+        && let Err(unsuitable) = desk.takes(pay.method, &purchase.total)
+    {
+        return Err(unsuitable_method(desk.as_ref(), &pay, &purchase.total, &unsuitable).into());
+    }
     let scope = scope::of_buyer(purchase.event_id, &purchase.person);
     let key = RequestKey {
         operation: "payBooking",
@@ -93,11 +107,52 @@ fn no_payment() -> Refusal {
     internal(&"payBooking succeeded and its booking has no such attempt")
 }
 
+fn name(method: PaymentMethod) -> String {
+    format!("{method:?}").to_uppercase()
+}
+
+fn names(methods: impl IntoIterator<Item = PaymentMethod>) -> String {
+    let names = methods.into_iter().map(name).collect::<Vec<_>>().join(", ");
+    if names.is_empty() { "none".to_owned() } else { names }
+}
+
+/// The buyer is told before he is sent away, with the methods that do take his amount.
+fn unsuitable_method(desk: &dyn PaymentDesk, pay: &Pay, total: &Money, unsuitable: &Unsuitable) -> Refusal {
+    let suitable = names(desk.methods().into_iter().filter(|method| desk.takes(*method, total).is_ok()));
+    let message = format!(
+        "{} does not take {} {}: {unsuitable}; methods that take it: {suitable}",
+        name(pay.method),
+        total.to_decimal_string(),
+        total.currency()
+    );
+    Refusal::invalid(vec!["input".into(), "method".into()], message)
+}
+
+/// Why a show cannot be sold: its dearest ticket costs what no configured gateway takes. `None` where one does, or where nothing
+/// costs anything.
+pub(crate) fn unpayable(desk: Option<&dyn PaymentDesk>, show: &Show) -> Option<Refusal> {
+    let dearest = show.ticket_types.iter().max_by_key(|of| of.price.minor()).filter(|of| !of.price.is_zero())?;
+    let methods = desk.map(PaymentDesk::methods).unwrap_or_default();
+    let mut reasons = Vec::with_capacity(methods.len());
+    for method in methods {
+        match desk?.takes(method, &dearest.price) {
+            Ok(()) => return None,
+            Err(unsuitable) => reasons.push(format!("{}: {unsuitable}", name(method))),
+        }
+    }
+    let reasons = if reasons.is_empty() { "none is configured".to_owned() } else { reasons.join("; ") };
+    let message = format!(
+        "{:?} costs {} {}, and no configured payment method takes that ({reasons}); configure one that does, or sell the \
+         tickets for nothing",
+        dearest.name,
+        dearest.price.to_decimal_string(),
+        dearest.price.currency()
+    );
+    Some(Refusal::invalid(vec!["id".into()], message))
+}
+
 fn not_configured(service: &CommandService, method: PaymentMethod) -> Refusal {
-    let name = |method: PaymentMethod| format!("{method:?}").to_uppercase();
-    let methods = service.desk().map(|desk| desk.methods()).unwrap_or_default();
-    let configured = methods.into_iter().map(name).collect::<Vec<_>>().join(", ");
-    let configured = if configured.is_empty() { "none".to_owned() } else { configured };
+    let configured = names(service.desk().map(|desk| desk.methods()).unwrap_or_default());
     let message = format!("the payment method {} is not configured here; configured: {configured}", name(method));
     Refusal::invalid(vec!["input".into(), "method".into()], message)
 }

@@ -18,19 +18,25 @@
 //! | | reference | read | money back | webhook |
 //! |---|---|---|---|---|
 //! | Stripe | `client_reference_id`, metadata | the session, by its id; without it `create` again under the same key | refund object | event id |
-//! | PayPal | `custom_id` | the order; an approved one is captured under the attempt's key | refund of the capture | event id, verified by certificate |
+//! | PayPal | `custom_id` | the order; an approved one is captured under the attempt's key | refund of the capture, asked for again under its key | event id, verified by certificate |
 //! | VNPay | `vnp_TxnRef` | `querydr` | `refund`, then `querydr` | a query string, whose answer carries the decision ([`Answering::AfterApplying`]) |
 //! | MoMo | `orderId` | `query` | `refund` | order, request and transaction |
-//! | BTCPay | `metadata.orderId` | the invoice | refused: a person pays back | `originalDeliveryId` |
+//! | BTCPay | `metadata.orderId` | the invoice, by its id or by the reference | refused: a person pays back | `originalDeliveryId` |
 //!
 //! A gateway gets both ids of an attempt in one reference ([`AttemptRef`]), so that whatever it sends can be led back to its
 //! booking without a table of our own that could be behind.
 
+pub mod btcpay;
+pub mod momo;
+pub mod paypal;
 pub mod sandbox;
+pub mod stripe;
+pub mod vnpay;
+mod wire;
 
 use std::{collections::BTreeMap, fmt, str::FromStr, sync::Arc, time::Duration};
 
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, Method, StatusCode};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use tickiz_domain::{
@@ -93,7 +99,7 @@ pub struct Attempt {
     pub title: String,
     /// The booking's human code, for the gateway's page and the buyer's statement.
     pub booking_code: String,
-    /// Where the buyer's browser goes afterwards; there only where the attempt is made known to the gateway.
+    /// Where the buyer's browser goes afterwards; there only as long as `gateway_reference` is not.
     pub return_url: Option<String>,
     /// Until when the gateway is to accept the payment.
     pub pay_until: DateTime<Utc>,
@@ -103,6 +109,8 @@ pub struct Attempt {
     pub locale: Option<String>,
     /// The gateway's own id of it, once that is recorded.
     pub gateway_reference: Option<String>,
+    /// Whether the money would still buy something. A gateway at which we take it ourselves takes none otherwise.
+    pub is_wanted: bool,
 }
 
 /// The gateway knows the attempt.
@@ -161,6 +169,8 @@ pub struct RefundOrder {
     pub gateway_reference: String,
     /// How much.
     pub amount: Money,
+    /// How much was paid.
+    pub paid: Money,
     /// Why, for the gateway's books. Never a person's words.
     pub reason: String,
 }
@@ -223,6 +233,8 @@ pub struct Webhook {
     pub event_key: String,
     /// The attempt that it is about.
     pub attempt: AttemptRef,
+    /// The amount that it names, for a gateway that wants to hear whether that is the one that was asked for.
+    pub amount: Option<Money>,
 }
 
 /// Why a webhook is not taken. Nothing of it is stored.
@@ -234,6 +246,12 @@ pub enum Rejected {
     /// Well signed, and not understood.
     #[error("the message is not of the documented form")]
     Malformed,
+    /// Well signed and understood, and about something that is not Tickiz's: the account may have other uses.
+    #[error("the message is about nothing of ours")]
+    NotOurs,
+    /// Whether it is signed cannot be found out now; it has to be sent again.
+    #[error("the signature cannot be checked now")]
+    Unchecked,
 }
 
 /// When a gateway wants its webhook answered.
@@ -254,6 +272,8 @@ pub enum Verdict {
     Seen,
     /// It is about an attempt that we do not have.
     Foreign,
+    /// It names another amount than was asked for. Only with [`Answering::AfterApplying`].
+    OtherAmount,
     /// Could not be decided now; send it again.
     Later,
 }
@@ -274,6 +294,8 @@ pub struct LookSchedule {
     pub waits: &'static [Duration],
     /// How long after the attempt's deadline it is looked up at all. What is still undecided then needs a person.
     pub give_up_after: Duration,
+    /// How long after the attempt's deadline money may still come for one that the gateway has ended: it is looked up until then.
+    pub late_money: Duration,
 }
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -289,6 +311,7 @@ impl LookSchedule {
             Duration::from_secs(60 * 60),
         ],
         give_up_after: Duration::from_secs(3 * 24 * 60 * 60),
+        late_money: Duration::ZERO,
     };
 
     /// The wait after that many looks.
@@ -352,7 +375,12 @@ pub trait Gateway: Send + Sync {
     ///
     /// # Errors
     /// [`Rejected`].
-    fn parse_webhook(&self, delivery: Delivery<'_>) -> Result<Webhook, Rejected>;
+    async fn parse_webhook(&self, delivery: Delivery<'_>) -> Result<Webhook, Rejected>;
+
+    /// How it sends its webhooks.
+    fn delivered_by(&self) -> Method {
+        Method::POST
+    }
 
     /// When it wants its webhooks answered.
     fn answering(&self) -> Answering {
@@ -363,6 +391,11 @@ pub trait Gateway: Send + Sync {
     fn answer(&self, verdict: Verdict) -> WebhookAnswer {
         let status = if verdict == Verdict::Later { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
         WebhookAnswer { status, json: None }
+    }
+
+    /// What it wants to be answered where nothing is taken; `None`: an HTTP status says it.
+    fn answer_rejected(&self, _: Rejected) -> Option<WebhookAnswer> {
+        None
     }
 }
 

@@ -6,6 +6,7 @@ use tickiz_domain::{
     booking::{Payment, PaymentMethod, Purchase},
     event::Show,
     ids::{BookingId, EventId, PaymentId},
+    money::Money,
     sealed::Buyer,
 };
 use uuid::Uuid;
@@ -14,6 +15,7 @@ use super::{Bookings, BookingsError, Fact, Payments};
 use crate::{
     commands::pay_booking::PaymentDesk,
     executor::{Origin, Reading},
+    gateways::Unsuitable,
     system::{PaymentOutcome, RefundOutcome, SystemCommands},
 };
 
@@ -106,6 +108,11 @@ impl Bookings for SystemCommands {
 impl PaymentDesk for Payments {
     fn methods(&self) -> Vec<PaymentMethod> {
         Self::methods(self)
+    }
+
+    fn takes(&self, method: PaymentMethod, amount: &Money) -> Result<(), Unsuitable> {
+        let missing = || Unsuitable { why: "the method is not configured".to_owned() };
+        self.gateways().get(method).ok_or_else(missing)?.takes(amount)
     }
 
     fn pay_until(&self, _: PaymentMethod, _: DateTime<Utc>, hold_expires_at: DateTime<Utc>) -> DateTime<Utc> {

@@ -32,8 +32,9 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 use tickiz_domain::{
-    booking::{Payment, PaymentMethod, PaymentStatus, Purchase},
+    booking::{BookingStatus, Payment, PaymentMethod, PaymentStatus, Purchase},
     ids::{BookingId, PaymentId},
+    money::Money,
     timer::TimerKind,
 };
 use tickiz_event_log::{EventLog, LeasedTimer};
@@ -99,6 +100,15 @@ pub enum Look {
     NotThere,
     /// We have no such attempt.
     Foreign,
+}
+
+/// What was asked of an attempt's gateway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// How much.
+    pub amount: Money,
+    /// Whether its money is recorded.
+    pub is_paid: bool,
 }
 
 /// An attempt with everything that is needed to talk about it.
@@ -257,6 +267,15 @@ impl Payments {
         }
     }
 
+    /// What was asked of an attempt's gateway; `None` where there is no such attempt.
+    ///
+    /// # Errors
+    /// [`StepError`]; trying again is safe.
+    pub async fn asked(&self, attempt: AttemptRef) -> Result<Option<Asked>, StepError> {
+        let case = self.case(attempt).await?;
+        Ok(case.map(|case| Asked { amount: case.payment.amount, is_paid: case.payment.received.is_some() }))
+    }
+
     /// The attempt as the log has it now; `None` where there is none.
     pub(crate) async fn case(&self, attempt: AttemptRef) -> Result<Option<Case>, StepError> {
         let Some(purchase) = self.bookings.booking(attempt.booking_id).await? else { return Ok(None) };
@@ -268,10 +287,10 @@ impl Payments {
     /// What the gateway is told of an attempt.
     pub(crate) async fn told(&self, attempt: AttemptRef, case: &Case) -> Result<Attempt, StepError> {
         let show = self.bookings.show(case.purchase.event_id).await?;
-        // Only who makes the attempt known there says it.
-        let return_url = match case.payment.status {
-            PaymentStatus::Created => self.bookings.return_url(&case.payment).await?,
-            _ => None,
+        // As long as its own id of the attempt is not recorded, the gateway may have to be asked by the same creation again.
+        let return_url = match case.payment.gateway_reference {
+            None => self.bookings.return_url(&case.payment).await?,
+            Some(_) => None,
         };
         Ok(Attempt {
             reference: attempt,
@@ -283,6 +302,7 @@ impl Payments {
             hold_ends_at: case.purchase.hold_expires_at,
             locale: case.purchase.locale.clone(),
             gateway_reference: case.payment.gateway_reference.clone(),
+            is_wanted: case.payment.status.is_open() && case.purchase.status == BookingStatus::Held,
         })
     }
 }

@@ -44,6 +44,7 @@ impl Payments {
             attempt: AttemptRef { booking_id, payment_id: payment.id },
             gateway_reference,
             amount: refund.amount,
+            paid: payment.received.unwrap_or(payment.amount),
             reason: refund.reason.clone(),
         };
         // Whoever comes second does not know what the first one did, and asks before money goes back twice.

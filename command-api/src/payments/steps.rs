@@ -170,6 +170,8 @@ impl Payments {
             }
         }
         match look {
+            // Ended without money, and some may come yet.
+            Look::Settled if self.is_awaiting_late_money(&case) => Ok(again),
             Look::Settled | Look::Foreign => Ok(Next::Done),
             Look::NotThere if past_deadline => {
                 // Nobody makes it known any more: that stops at the deadline.
@@ -204,6 +206,12 @@ impl Payments {
 
     fn look_wait(&self, case: &Case, timer: &LeasedTimer) -> Duration {
         case.gateway.looks().wait(u32::try_from(timer.attempts - 1).unwrap_or_default())
+    }
+
+    /// Whether the gateway may still get money for an attempt that it has ended.
+    fn is_awaiting_late_money(&self, case: &Case) -> bool {
+        let late = chrono::TimeDelta::from_std(case.gateway.looks().late_money).unwrap_or(chrono::TimeDelta::MAX);
+        self.bookings.now() < case.payment.pay_until + late
     }
 
     /// Looks end some time after the deadline. What is undecided then stays visible as it is, and a person has to look.

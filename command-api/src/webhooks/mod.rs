@@ -21,7 +21,7 @@ use axum::{
     Router,
     body::Body,
     extract::{Path, RawQuery, State},
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, Method, StatusCode, header},
     response::{IntoResponse, Response},
     routing::post,
 };
@@ -32,7 +32,7 @@ use tokio::sync::Semaphore;
 
 use self::{
     inbox::{Inbox, Stored},
-    worker::{Applied, WebhookWorker},
+    worker::WebhookWorker,
 };
 use crate::gateways::{Answering, Delivery, Gateway, Gateways, Rejected, Verdict, WebhookAnswer, name_of};
 
@@ -89,11 +89,11 @@ impl WebhookReceiver {
         Self { gateways, inbox, worker, storing: Arc::new(Semaphore::new(MAX_STORING)), refusals: Arc::default() }
     }
 
-    /// `POST /webhooks/{gateway}`.
+    /// `POST /webhooks/{gateway}`, and `GET` for the gateway that sends its messages so.
     pub fn routes(&self) -> Router {
         // The body is counted here, so that what is too long is answered 413 whatever comes in front.
         Router::new()
-            .route("/webhooks/{gateway}", post(receive))
+            .route("/webhooks/{gateway}", post(receive).get(receive))
             .layer(axum::extract::DefaultBodyLimit::disable())
             .with_state(self.clone())
     }
@@ -106,21 +106,24 @@ impl WebhookReceiver {
         body: &Bytes,
     ) -> Response {
         let name = name_of(gateway.method());
-        let webhook = match gateway.parse_webhook(Delivery { query, headers, body }) {
+        let webhook = match gateway.parse_webhook(Delivery { query, headers, body }).await {
             Ok(webhook) => webhook,
             Err(rejected) => {
                 let count = self.refusals.lock().count();
                 if let Some(count) = count {
                     tracing::warn!(gateway = name, %rejected, body_bytes = body.len(), count, "webhooks are refused");
                 }
-                return refusal(rejected).into_response();
+                return refusal(gateway.as_ref(), rejected);
             }
         };
+        // What was signed is kept: of a message without a body, the query.
+        let raw =
+            if body.is_empty() { Bytes::copy_from_slice(query.unwrap_or_default().as_bytes()) } else { body.clone() };
         let Ok(Ok(_place)) = tokio::time::timeout(STORING_WAIT, self.storing.acquire()).await else {
             return answer(gateway.answer(Verdict::Later));
         };
         let kept = kept_headers(headers);
-        let stored = match self.inbox.store(name, &webhook, kept, body.clone(), worker::LEASE).await {
+        let stored = match self.inbox.store(name, &webhook, kept, raw, worker::LEASE).await {
             Ok(stored) => stored,
             Err(error) => {
                 tracing::error!(gateway = name, event_key = %webhook.event_key, %error, "a webhook cannot be stored");
@@ -128,25 +131,28 @@ impl WebhookReceiver {
             }
         };
         let verdict = match (stored, gateway.answering()) {
-            (Stored::Seen, _) => Verdict::Seen,
+            (stored, Answering::AfterApplying) => self.worker.decide(&webhook, stored).await,
+            (Stored::Seen, Answering::WhenStored) => Verdict::Seen,
             (Stored::New(message), Answering::WhenStored) => {
                 self.worker.hand_over(message);
                 Verdict::Taken
             }
-            (Stored::New(message), Answering::AfterApplying) => match self.worker.apply(&message).await {
-                Applied::Recorded => Verdict::Taken,
-                Applied::Foreign => Verdict::Foreign,
-                Applied::Later => Verdict::Later,
-            },
         };
         answer(gateway.answer(verdict))
     }
 }
 
-fn refusal(rejected: Rejected) -> (StatusCode, &'static str) {
+fn refusal(gateway: &dyn Gateway, rejected: Rejected) -> Response {
+    if let Some(its_own) = gateway.answer_rejected(rejected) {
+        return answer(its_own);
+    }
     match rejected {
-        Rejected::Signature => (StatusCode::UNAUTHORIZED, "the signature is missing, wrong, or of another time\n"),
-        Rejected::Malformed => (StatusCode::BAD_REQUEST, "the message is not of the documented form\n"),
+        Rejected::Signature => {
+            (StatusCode::UNAUTHORIZED, "the signature is missing, wrong, or of another time\n").into_response()
+        }
+        Rejected::Malformed => (StatusCode::BAD_REQUEST, "the message is not of the documented form\n").into_response(),
+        Rejected::NotOurs => answer(gateway.answer(Verdict::Foreign)),
+        Rejected::Unchecked => answer(gateway.answer(Verdict::Later)),
     }
 }
 
@@ -176,6 +182,7 @@ fn kept_headers(headers: &HeaderMap) -> String {
 
 async fn receive(
     State(receiver): State<WebhookReceiver>,
+    method: Method,
     Path(name): Path<String>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
@@ -184,6 +191,10 @@ async fn receive(
     let Some(gateway) = receiver.gateways.named(&name).cloned() else {
         return (StatusCode::NOT_FOUND, "there is no such gateway here\n").into_response();
     };
+    if gateway.delivered_by() != method {
+        let allowed = gateway.delivered_by().to_string();
+        return (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, allowed)]).into_response();
+    }
     let body = match tokio::time::timeout(BODY_DEADLINE, read_bounded(body)).await {
         Ok(Ok(body)) => body,
         Ok(Err(status)) => return status.into_response(),

@@ -10,9 +10,9 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::inbox::{Inbox, Message, State};
+use super::inbox::{Inbox, Message, State, Stored};
 use crate::{
-    gateways::CALL_DEADLINE,
+    gateways::{CALL_DEADLINE, Verdict, Webhook},
     payments::{Look, Payments, StepError, retry_wait},
 };
 
@@ -68,6 +68,45 @@ impl WebhookWorker {
         // Closed: this process is ending, and another or the next one finds it in the table.
         if let Err(mpsc::error::TrySendError::Full(_)) = self.waiting.try_send(message) {
             tracing::warn!("more webhooks wait than fit into memory; they are taken from the table");
+        }
+    }
+
+    /// Decides a message whose gateway hears in the answer what became of it, in its order: the attempt is there, the amount is
+    /// its own, it is not paid yet. A repetition is decided like the first time, as things stand now: the first one may not have
+    /// come to its end.
+    pub(super) async fn decide(&self, webhook: &Webhook, stored: Stored) -> Verdict {
+        let message = match stored {
+            Stored::New(message) => Some(message),
+            Stored::Seen => None,
+        };
+        let asked = match self.payments.asked(webhook.attempt).await {
+            Ok(asked) => asked,
+            Err(error) => {
+                tracing::warn!(event_key = %webhook.event_key, %error, "a webhook could not be decided");
+                return Verdict::Later;
+            }
+        };
+        if let Some(asked) = &asked
+            && webhook.amount.is_some_and(|amount| amount != asked.amount)
+        {
+            // What is true is still asked for: the message stays in the table.
+            return Verdict::OtherAmount;
+        }
+        let is_paid = asked.is_some_and(|asked| asked.is_paid);
+        let applied = match message {
+            Some(message) => self.apply(&message).await,
+            None if is_paid => Applied::Recorded,
+            None => match self.payments.look(webhook.attempt, webhook.attempt.payment_id.0).await {
+                Ok(Look::Foreign) | Err(StepError::OtherAttempt) => Applied::Foreign,
+                Ok(Look::Settled | Look::Pending) => Applied::Recorded,
+                Ok(Look::Open | Look::NotThere) | Err(_) => Applied::Later,
+            },
+        };
+        match applied {
+            Applied::Recorded if is_paid => Verdict::Seen,
+            Applied::Recorded => Verdict::Taken,
+            Applied::Foreign => Verdict::Foreign,
+            Applied::Later => Verdict::Later,
         }
     }
 

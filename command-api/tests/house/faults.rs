@@ -151,8 +151,8 @@ impl Gateway for FaultyGateway {
         WebhookAnswer { status: StatusCode::OK, json: Some(format!("{{\"verdict\":\"{verdict:?}\"}}")) }
     }
 
-    fn parse_webhook(&self, delivery: Delivery<'_>) -> Result<Webhook, Rejected> {
-        self.inner.parse_webhook(delivery)
+    async fn parse_webhook(&self, delivery: Delivery<'_>) -> Result<Webhook, Rejected> {
+        self.inner.parse_webhook(delivery).await
     }
 }
 

@@ -16,7 +16,7 @@ use serde_json::Value;
 use tickiz_command_api::{
     CommandOptions, CommandService, PaymentDesk,
     gateways::{
-        AttemptRef, Gateway, Gateways,
+        AttemptRef, Gateway, Gateways, Unsuitable,
         sandbox::{
             SandboxGateway, SandboxOptions,
             provider::{self, Provider, account::LedgerPayment},
@@ -39,10 +39,11 @@ use tickiz_contract::{BookingAnswer, Commands, PaymentAnswer, Refusals, Request,
 use tickiz_domain::{
     booking::{Booking, BookingDomainEvent, BookingStatus, PaymentMethod, PaymentStatus, Purchase},
     ids::{BookingId, EventId, PaymentId},
+    money::Money,
     stream::StreamType,
     timer::TimerKind,
 };
-use tickiz_event_log::{EventLog, LeasedTimer, Position};
+use tickiz_event_log::{EventLog, LeasedTimer, Position, runtime::Clock};
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::task::TaskTracker;
 
@@ -54,6 +55,9 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 pub const API_KEY: &str = "api-key-of-the-tests";
 pub const SECRET: &[u8] = b"webhook-secret-of-the-tests";
 
+/// Makes a gateway that reads that clock.
+pub type MakeGateway = Box<dyn FnOnce(Arc<dyn Clock>) -> Arc<dyn Gateway>>;
+
 /// What differs from test to test.
 pub struct Plan {
     pub store: Store,
@@ -62,6 +66,8 @@ pub struct Plan {
     pub lose_webhooks: bool,
     /// A second gateway, of the method `STRIPE`, in the same house.
     pub second_method: bool,
+    /// Further gateways, which read the house's clock.
+    pub others: Vec<MakeGateway>,
     /// The sandbox gateway's books; in memory if not said.
     pub books: Option<Database>,
     /// `payBooking` leaves the gateway to the workers, as if its process died after the append.
@@ -75,6 +81,7 @@ impl Default for Plan {
             faults: Faults::none(),
             lose_webhooks: false,
             second_method: false,
+            others: Vec::new(),
             books: None,
             idle_desk: false,
         }
@@ -138,6 +145,7 @@ impl House {
         if plan.second_method {
             gateways.push(Arc::new(FaultyGateway::new(client(), PaymentMethod::Stripe, plan.faults.clone())));
         }
+        gateways.extend(plan.others.into_iter().map(|make| make(clock.clone())));
         let gateways = Gateways::new(gateways);
         let bookings: Arc<dyn Bookings> = Arc::new(FaultyBookings::new(world.system.clone(), plan.faults.clone()));
         let tasks = TaskTracker::new();
@@ -328,7 +336,6 @@ impl House {
 
     /// The same to the door of that gateway.
     pub fn signed_to(&self, gateway: &str, body: &[u8]) -> reqwest::RequestBuilder {
-        use tickiz_event_log::runtime::Clock;
         let signature = provider::courier::sign(SECRET, self.world.clock.now().timestamp(), body);
         let url = format!("{}/webhooks/{gateway}", self.url);
         self.http.post(url).header("sandbox-signature", signature).body(body.to_vec())
@@ -373,6 +380,10 @@ struct IdleDesk(Payments);
 impl PaymentDesk for IdleDesk {
     fn methods(&self) -> Vec<PaymentMethod> {
         self.0.methods()
+    }
+
+    fn takes(&self, method: PaymentMethod, amount: &Money) -> Result<(), Unsuitable> {
+        PaymentDesk::takes(&self.0, method, amount)
     }
 
     fn pay_until(&self, _: PaymentMethod, _: DateTime<Utc>, hold_expires_at: DateTime<Utc>) -> DateTime<Utc> {

@@ -8,7 +8,7 @@ use chrono::{DateTime, Duration, Utc};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tickiz_command_api::{
-    CommandOptions, CommandService, PaymentDesk, PaymentOutcome, SystemCommands, executor::Origin,
+    CommandOptions, CommandService, PaymentDesk, PaymentOutcome, SystemCommands, executor::Origin, gateways::Unsuitable,
 };
 use tickiz_contract::{
     Answer, BookingAnswer, CallContext, Caller, Commands, ErrorCode, EventAnswer, PaymentAnswer, Refusals, Request,
@@ -18,6 +18,7 @@ use tickiz_domain::{
     booking::{BookingDomainEvent, BookingStatus, PaymentMethod, Purchase},
     event::{EventCategory, EventDomainEvent, Show},
     ids::{BookingId, EventId, OrganizerId, PaymentId, SeatId},
+    money::Money,
     stream::StreamType,
 };
 use tickiz_event_log::{
@@ -80,6 +81,10 @@ struct QuietDesk(SystemCommands);
 impl PaymentDesk for QuietDesk {
     fn methods(&self) -> Vec<PaymentMethod> {
         vec![PaymentMethod::Sandbox, PaymentMethod::Stripe]
+    }
+
+    fn takes(&self, _: PaymentMethod, _: &Money) -> Result<(), Unsuitable> {
+        Ok(())
     }
 
     fn pay_until(&self, _: PaymentMethod, _: DateTime<Utc>, hold_expires_at: DateTime<Utc>) -> DateTime<Utc> {

@@ -5,8 +5,9 @@
 //!
 //! # Layout
 //!
-//! * [`settings`]: the table. [`raw`]: what file and environment say, and what is wrong with it. [`parse`]: from text to values.
+//! * [`settings`]: the table. [`gateways`]: who takes the money. [`raw`]: what file and environment say, and what is wrong with it. [`parse`]: from text to values.
 
+mod gateways;
 mod parse;
 mod raw;
 mod settings;
@@ -16,6 +17,7 @@ use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr};
 use tickiz_domain::text::normalize_email;
 use url::Url;
 
+pub use self::{gateways::GatewaySettings, raw::ConfigError, settings::SETTINGS};
 use self::{
     parse::{
         DEMO_BOOKINGS, parse_bool, parse_brokers, parse_demo_bookings, parse_key, parse_mysql_url, parse_name,
@@ -23,7 +25,6 @@ use self::{
     },
     raw::{DEFAULT, Raw},
 };
-pub use self::{raw::ConfigError, settings::SETTINGS};
 
 /// Exit code of a configuration error: `EX_CONFIG` of sysexits.h.
 pub const EXIT_CONFIG: u8 = 78;
@@ -74,6 +75,8 @@ pub struct Config {
     pub auditor_token: Option<String>,
     /// Whether the gateway `SANDBOX` is on; `None`: as the demo wants it.
     pub sandbox_payments: Option<bool>,
+    /// The gateways that take real money.
+    pub gateways: GatewaySettings,
     /// How many bookings the demo makes at its first start.
     pub demo_bookings: u32,
     /// The master key.
@@ -205,6 +208,7 @@ impl Config {
             organizer_token: raw.parse("TICKIZ_ORGANIZER_TOKEN", parse_token)?,
             auditor_token: raw.parse("TICKIZ_AUDITOR_TOKEN", parse_token)?,
             sandbox_payments: raw.parse("TICKIZ_SANDBOX_PAYMENTS", parse_bool)?,
+            gateways: GatewaySettings::read(&raw)?,
             demo_bookings: raw.parse("TICKIZ_DEMO_BOOKINGS", parse_demo_bookings)?.unwrap_or(DEMO_BOOKINGS),
             master_key: raw.parse("TICKIZ_MASTER_KEY", parse_key)?,
             production: raw.parse("TICKIZ_PRODUCTION", parse_bool)?.unwrap_or(false),
@@ -243,6 +247,7 @@ impl Config {
         if self.production && self.sandbox_payments == Some(true) {
             return Err(raw.wrong("TICKIZ_SANDBOX_PAYMENTS", source_of("TICKIZ_SANDBOX_PAYMENTS")));
         }
+        self.gateways.check(raw, self.public_url.is_some(), self.production)?;
         if self.production && self.master_key.is_none() {
             return Err(raw.wrong("TICKIZ_MASTER_KEY", DEFAULT));
         }

@@ -1,9 +1,13 @@
 //! From text to values; `None` where it is none. What is allowed stands in the table of settings.
 
+use secrecy::SecretString;
 use url::Url;
 
 /// The shortest bearer token in characters: 128 bits need 22 of base64url, and nobody should guess a shorter one.
 const MIN_TOKEN_CHARS: usize = 16;
+
+/// The shortest key or secret of a gateway in characters; all of theirs are longer.
+const MIN_SECRET_CHARS: usize = 8;
 
 /// Bookings of the demo's first weeks: some thousands, in seconds.
 pub(super) const DEMO_BOOKINGS: u32 = 2_400;
@@ -83,4 +87,10 @@ pub(super) fn parse_redis_url(text: &str) -> Option<String> {
 
 pub(super) fn parse_key(text: &str) -> Option<[u8; 32]> {
     hex::decode(text).ok()?.try_into().ok()
+}
+
+/// A key or a secret that somebody else made: visible ASCII, so that a blank or a line's end that was copied along is found here.
+pub(super) fn parse_secret(text: &str) -> Option<SecretString> {
+    let legal = text.bytes().all(|b| b.is_ascii_graphic());
+    (legal && (MIN_SECRET_CHARS..=512).contains(&text.len())).then(|| text.into())
 }

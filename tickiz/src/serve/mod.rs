@@ -4,6 +4,7 @@
 //! workers, then the read side, and the log's writer last, so that whatever was acknowledged is durable.
 
 mod booking_list;
+mod gateways;
 mod guide;
 pub mod roles;
 pub mod tokens;

@@ -164,7 +164,8 @@ pub async fn write_side(
     let system = SystemCommands::new(&stores.log, &options);
     let house = sandbox.then(|| sandbox_house(stores, reach, clock.clone())).transpose()?;
     let (provider, gateway) = house.unzip();
-    let gateways = Gateways::new(gateway);
+    let real = super::gateways::of(config, reach.public_url, &clock)?;
+    let gateways = Gateways::new(real.into_iter().chain(gateway));
     let calls = TaskTracker::new();
     let bookings = Arc::new(system.clone());
     let payments = Payments::new(stores.log.clone(), bookings.clone(), gateways.clone(), calls.clone());

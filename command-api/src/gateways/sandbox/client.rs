@@ -1,16 +1,13 @@
 //! How Tickiz speaks to the sandbox gateway.
 //!
-//! What is certain about a call that failed: without a connection nothing was sent, and a refusal with 4xx was said before
-//! anything was done. Everything else (a time-out, a broken answer, 5xx) may have taken effect, and is asked for.
+//! A refusal with 4xx was said before anything was done; 5xx may have taken effect, and is asked for.
 
 use std::{sync::Arc, time::Duration};
 
 use axum::http::HeaderMap;
 use chrono::{DateTime, Utc};
-use hmac::{Hmac, KeyInit, Mac};
 use reqwest::{Method, StatusCode};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use sha2::Sha256;
 use tickiz_domain::{
     booking::PaymentMethod,
     money::{Currency, Money},
@@ -18,20 +15,15 @@ use tickiz_domain::{
 use tickiz_event_log::runtime::Clock;
 
 use crate::gateways::{
-    Attempt, AttemptRef, CALL_DEADLINE, Created, Delivery, Gateway, GatewayError, GatewayPayment, GatewayStatus,
-    LookSchedule, RefundOrder, RefundOutcome, Rejected, Unsuitable, Webhook,
+    Attempt, AttemptRef, Created, Delivery, Gateway, GatewayError, GatewayPayment, GatewayStatus, LookSchedule,
+    RefundOrder, RefundOutcome, Rejected, Unsuitable, Webhook,
+    wire::{Caller, hmac_sha256_is, json, odd},
 };
 
 /// How far a webhook's time may lie from ours, in seconds, either way.
 pub const TOLERANCE_SECONDS: i64 = 300;
 /// The header that carries a webhook's signature.
 const SIGNATURE_HEADER: &str = "sandbox-signature";
-/// How long a connection is kept that nobody uses: shorter than its server keeps a silent one, or a call would meet its end.
-const IDLE: Duration = Duration::from_secs(5);
-/// How long a connection may take; the sandbox is near.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// The most bytes of an answer; the gateway's have some hundred.
-const MAX_ANSWER_BYTES: usize = 64 * 1024;
 /// The longest id of a message.
 const MAX_EVENT_KEY_CHARS: usize = 64;
 
@@ -46,6 +38,7 @@ const LOOKS: LookSchedule = LookSchedule {
         Duration::from_secs(3_600),
     ],
     give_up_after: LookSchedule::WORLD.give_up_after,
+    late_money: Duration::ZERO,
 };
 
 /// Where the gateway is and what is shared with it.
@@ -63,7 +56,7 @@ pub struct SandboxOptions {
 /// The sandbox gateway, seen from Tickiz.
 pub struct SandboxGateway {
     options: SandboxOptions,
-    http: reqwest::Client,
+    caller: Caller,
 }
 
 #[derive(Serialize)]
@@ -138,14 +131,8 @@ impl SandboxGateway {
     /// # Errors
     /// When no HTTP client can be made, for want of a TLS provider.
     pub fn try_new(options: SandboxOptions) -> Result<Self, reqwest::Error> {
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(CONNECT_TIMEOUT)
-            .pool_idle_timeout(IDLE)
-            .timeout(CALL_DEADLINE)
-            .build()?;
-        Ok(Self { options, http })
+        let caller = Caller::try_new(&options.api_url)?;
+        Ok(Self { options, caller })
     }
 
     async fn call<T: DeserializeOwned>(
@@ -156,7 +143,7 @@ impl SandboxGateway {
         body: Option<Vec<u8>>,
     ) -> Result<Answered<T>, GatewayError> {
         let mut request = self
-            .http
+            .caller
             .request(method, format!("{}/sandbox/api/{path}", self.options.api_url))
             .bearer_auth(&self.options.api_key);
         if let Some(key) = key {
@@ -165,15 +152,12 @@ impl SandboxGateway {
         if let Some(body) = body {
             request = request.header(reqwest::header::CONTENT_TYPE, "application/json").body(body);
         }
-        let answer = request.send().await.map_err(failed)?;
-        let status = answer.status();
-        let bytes = read_bounded(answer).await?;
+        let reply = self.caller.send(request).await?;
+        let status = reply.status;
         if status.is_success() {
-            let unreadable =
-                |error| GatewayError::Unknown(format!("an answer of {status} that cannot be read: {error}"));
-            return serde_json::from_slice(&bytes).map(Answered::Good).map_err(unreadable);
+            return reply.read().map(Answered::Good);
         }
-        let error: Option<ErrorAnswer> = serde_json::from_slice(&bytes).ok();
+        let error: Option<ErrorAnswer> = reply.said();
         let code = error.as_ref().map_or("", |error| error.error.code.as_str());
         let why = error
             .as_ref()
@@ -207,36 +191,16 @@ impl SandboxGateway {
     }
 }
 
-async fn read_bounded(mut answer: reqwest::Response) -> Result<Vec<u8>, GatewayError> {
-    let mut bytes = Vec::new();
-    while let Some(chunk) =
-        answer.chunk().await.map_err(|error| GatewayError::Unknown(error.without_url().to_string()))?
-    {
-        if bytes.len() + chunk.len() > MAX_ANSWER_BYTES {
-            return Err(GatewayError::Unknown(format!("an answer of more than {MAX_ANSWER_BYTES} bytes")));
-        }
-        bytes.extend_from_slice(&chunk);
-    }
-    Ok(bytes)
-}
-
-fn failed(error: reqwest::Error) -> GatewayError {
-    let nothing_was_sent = error.is_connect() || error.is_builder();
-    let why = error.without_url().to_string();
-    if nothing_was_sent { GatewayError::NotDone(why) } else { GatewayError::Unknown(why) }
-}
-
 impl PaymentAnswer {
     fn into_payment(self) -> Result<GatewayPayment, GatewayError> {
-        let odd = |what: String| GatewayError::Unknown(format!("an answer that cannot be understood: {what}"));
         let reference: AttemptRef =
             self.reference.parse().map_err(|_| odd(format!("reference {:?}", self.reference)))?;
         let status = match self.state.as_str() {
             "OPEN" => GatewayStatus::Open,
             "PROCESSING" => GatewayStatus::Pending,
             "PAID" => {
-                let currency = Currency::parse(&self.currency).map_err(|error| odd(error.to_string()))?;
-                let received = Money::try_new(self.amount_minor, currency).map_err(|error| odd(error.to_string()))?;
+                let currency = Currency::parse(&self.currency).map_err(odd)?;
+                let received = Money::try_new(self.amount_minor, currency).map_err(odd)?;
                 GatewayStatus::Succeeded { received }
             }
             "DECLINED" => GatewayStatus::Failed { reason: "declined".to_owned() },
@@ -257,10 +221,6 @@ impl RefundAnswer {
             other => Err(GatewayError::Unknown(format!("a refund of state {other:?}"))),
         }
     }
-}
-
-fn json<T: Serialize>(body: &T) -> Vec<u8> {
-    serde_json::to_vec(body).expect("a request has string keys and no fallible Serialize, so JSON cannot fail")
 }
 
 #[async_trait::async_trait]
@@ -334,7 +294,7 @@ impl Gateway for SandboxGateway {
         }
     }
 
-    fn parse_webhook(&self, delivery: Delivery<'_>) -> Result<Webhook, Rejected> {
+    async fn parse_webhook(&self, delivery: Delivery<'_>) -> Result<Webhook, Rejected> {
         let now = self.options.clock.now().timestamp();
         verify(&self.options.webhook_secret, delivery.headers, delivery.body, now)?;
         let message: Message = serde_json::from_slice(delivery.body).map_err(|_| Rejected::Malformed)?;
@@ -344,7 +304,7 @@ impl Gateway for SandboxGateway {
             return Err(Rejected::Malformed);
         }
         let attempt = message.payment.reference.parse().map_err(|_| Rejected::Malformed)?;
-        Ok(Webhook { event_key, attempt })
+        Ok(Webhook { event_key, attempt, amount: None })
     }
 }
 
@@ -360,13 +320,8 @@ fn verify(secret: &[u8], headers: &HeaderMap, body: &[u8], now: i64) -> Result<(
         return Err(Rejected::Signature);
     }
     let seconds: i64 = time.parse().map_err(|_| Rejected::Signature)?;
-    let signature = hex::decode(signature).map_err(|_| Rejected::Signature)?;
-    let mut mac = Hmac::<Sha256>::new_from_slice(secret).expect("HMAC takes a key of any length");
-    for part in [time.as_bytes(), b".", body] {
-        mac.update(part);
-    }
-    mac.verify_slice(&signature).map_err(|_| Rejected::Signature)?;
-    if (now - seconds).abs() <= TOLERANCE_SECONDS { Ok(()) } else { Err(Rejected::Signature) }
+    let is_ours = hmac_sha256_is(secret, &[time.as_bytes(), b".", body], signature);
+    if is_ours && (now - seconds).abs() <= TOLERANCE_SECONDS { Ok(()) } else { Err(Rejected::Signature) }
 }
 
 #[cfg(test)]
