@@ -201,10 +201,15 @@ async fn a_session_is_asked_for_in_stripes_words_under_the_attempts_own_key() {
     ] {
         assert_eq!(form.get(name).map(String::as_str), Some(value), "{name}");
     }
+    // Stripe takes no end beyond a day; its own is one.
+    let mut long = attempt("450000", "VND");
+    long.pay_until = DateTime::from_timestamp(1_767_225_600 + 86_400, 0).expect("a time");
+    gateway.create(&long).await.expect("it is made");
+    assert!(!server.last().form().contains_key("expires_at"));
     // No amount that it does not take leaves the house.
     let refused = gateway.create(&attempt("0.10", "USD")).await.expect_err("too little");
     assert!(matches!(&refused, GatewayError::Refused(why) if why.contains("0.50")), "{refused}");
-    assert_eq!(server.asked().len(), 1);
+    assert_eq!(server.asked().len(), 2);
 }
 
 #[tokio::test]

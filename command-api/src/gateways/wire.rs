@@ -136,7 +136,7 @@ pub fn odd(what: impl std::fmt::Display) -> GatewayError {
 /// # Errors
 /// `Unknown`, where it is anything else.
 pub fn id(text: &str) -> Result<&str, GatewayError> {
-    let legal = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b));
+    let legal = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b));
     if legal && (1..=MAX_ID_CHARS).contains(&text.len()) { Ok(text) } else { Err(odd(format!("the id {text:?}"))) }
 }
 

@@ -42,6 +42,9 @@ pub const API_URL: &str = "https://api.stripe.com";
 /// How long after the attempt's deadline a session ends by itself: Stripe allows no less than 30 minutes from its creation, which is
 /// before the deadline.
 const SESSION_OUTLIVES: TimeDelta = TimeDelta::minutes(31);
+/// A session may not outlive a day, which is also what it lives where nothing is said: so nothing is said of one that is to end so
+/// far away or later.
+const LONGEST_LEFT: TimeDelta = TimeDelta::hours(23);
 /// The most characters of the show's title on Stripe's page.
 const MAX_NAME_CHARS: usize = 200;
 /// The most refunds of one payment that are looked through; Stripe's longest page.
@@ -85,7 +88,9 @@ impl StripeGateway {
         let back = attempt.return_url.as_ref().unwrap_or(&self.options.return_url);
         let name: String = attempt.title.chars().take(MAX_NAME_CHARS).collect();
         let reference = attempt.reference.to_string();
-        vec![
+        let ends = attempt.pay_until - self.options.clock.now() < LONGEST_LEFT;
+        let ends_at = ends.then(|| ("expires_at", (attempt.pay_until + SESSION_OUTLIVES).timestamp().to_string()));
+        let form = [
             ("mode", "payment".to_owned()),
             ("client_reference_id", reference.clone()),
             ("metadata[attempt_id]", reference.clone()),
@@ -102,10 +107,10 @@ impl StripeGateway {
             ("adaptive_pricing[enabled]", "false".to_owned()),
             ("submit_type", "book".to_owned()),
             ("locale", locale(attempt.locale.as_deref()).to_owned()),
-            ("expires_at", (attempt.pay_until + SESSION_OUTLIVES).timestamp().to_string()),
             ("success_url", back.clone()),
             ("cancel_url", back.clone()),
-        ]
+        ];
+        form.into_iter().chain(ends_at).collect()
     }
 
     async fn session(&self, session_id: &str) -> Result<Option<Session>, GatewayError> {
