@@ -7,7 +7,7 @@
 //! | `checkIn`, `mergeScans` | the organiser whose Event it is |
 //! | `placeBooking` | everybody |
 //! | `payBooking` | who has the booking's access token |
-//! | `cancelBooking` | who has the booking's access token; the organiser whose Event it is |
+//! | `cancelBooking`, `reissueTickets` | who has the booking's access token; the organiser whose Event it is |
 //!
 //! What is not the caller's reads as not there. A role that is missing is `UNAUTHENTICATED`, a known one that is the wrong one
 //! `FORBIDDEN`; both are said before anything is loaded, so that they tell nothing about what exists. A wrong access token is
@@ -75,7 +75,7 @@ pub fn may_pay(context: &CallContext, token: Option<&AccessToken>) -> Result<(),
     }
 }
 
-/// What can be said of `cancelBooking` before the booking is loaded.
+/// What can be said of `cancelBooking` and `reissueTickets` before the booking is loaded.
 ///
 /// # Errors
 /// `FORBIDDEN` for an auditor, unless a token came.
