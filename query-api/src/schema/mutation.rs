@@ -84,7 +84,7 @@ async fn book(ctx: &Context<'_>, request: Request) -> Outcome<Booking> {
 }
 
 async fn check_in(ctx: &Context<'_>, request: Request) -> Outcome<Vec<CheckIn>> {
-    match execute(ctx, Action::Organize, request).await? {
+    match execute(ctx, Action::Admit, request).await? {
         Answer::CheckIns(answers) => Ok(answers.into_iter().map(CheckIn).collect()),
         other => Err(unfit(&other).into()),
     }
@@ -186,7 +186,7 @@ impl Mutation {
     }
 
     /// At a gate that is connected: whether somebody may come in with this code. Of gates that read one code at once, one is told
-    /// ADMITTED. For the organiser whose show it is.
+    /// ADMITTED. For the organiser whose show it is, and his gates.
     async fn check_in(&self, ctx: &Context<'_>, input: CheckInInput) -> Result<CheckIn, async_graphql::Error> {
         let mut answers = check_in(ctx, Request::CheckIn(input.into())).await?;
         match (answers.pop(), answers.is_empty()) {
