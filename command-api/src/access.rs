@@ -4,10 +4,10 @@
 //! |---|---|
 //! | `createEvent` | an organiser, for himself |
 //! | `publishEvent`, `updateEvent`, `postponeEvent`, `cancelEvent`, `blockSeats` | the organiser whose Event it is |
-//! | `checkIn`, `mergeScans` | the organiser whose Event it is |
+//! | `checkIn`, `mergeScans` | the organiser whose Event it is, and his gates |
 //! | `placeBooking` | everybody |
 //! | `payBooking` | who has the booking's access token |
-//! | `cancelBooking` | who has the booking's access token; the organiser whose Event it is |
+//! | `cancelBooking`, `reissueTickets` | who has the booking's access token; the organiser whose Event it is |
 //!
 //! What is not the caller's reads as not there. A role that is missing is `UNAUTHENTICATED`, a known one that is the wrong one
 //! `FORBIDDEN`; both are said before anything is loaded, so that they tell nothing about what exists. A wrong access token is
@@ -17,6 +17,9 @@ use tickiz_contract::{CallContext, Caller, ErrorCode, Refusal, request::AccessTo
 use tickiz_domain::{booking::Purchase, event::Show, ids::OrganizerId};
 
 use crate::keys::is_token;
+
+/// What a gate's token is refused with wherever it is no gate's matter, also beside a booking's access token.
+const GATE_ONLY: &str = "a gate lets people in and does nothing else";
 
 /// On whose behalf a booking is changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +41,19 @@ pub fn organizer(context: &CallContext) -> Result<OrganizerId, Refusal> {
             ErrorCode::Unauthenticated,
             "this needs an organiser's bearer token in the Authorization header",
         )),
+        Caller::Gate { .. } => Err(forbidden(GATE_ONLY)),
         Caller::Auditor => Err(forbidden("this is for organisers; an auditor reads and changes nothing")),
+    }
+}
+
+/// The organiser at whose doors the caller stands: himself, or a gate of his.
+///
+/// # Errors
+/// As [`organizer`].
+pub fn door(context: &CallContext) -> Result<OrganizerId, Refusal> {
+    match &context.caller {
+        Caller::Gate { organizer_id } => Ok(*organizer_id),
+        _ => organizer(context),
     }
 }
 
@@ -68,6 +83,7 @@ pub fn own_show(organizer: OrganizerId, show: Option<&Show>) -> Result<&Show, Re
 /// `FORBIDDEN` for a role that pays no bookings, unless a token came.
 pub fn may_pay(context: &CallContext, token: Option<&AccessToken>) -> Result<(), Refusal> {
     match (&context.caller, token) {
+        (Caller::Gate { .. }, _) => Err(forbidden(GATE_ONLY)),
         (_, Some(_)) | (Caller::Anonymous, None) => Ok(()),
         (Caller::Organizer { .. } | Caller::Auditor, None) => {
             Err(forbidden("a booking is paid by its buyer: give the accessToken that placeBooking answered"))
@@ -75,12 +91,13 @@ pub fn may_pay(context: &CallContext, token: Option<&AccessToken>) -> Result<(),
     }
 }
 
-/// What can be said of `cancelBooking` before the booking is loaded.
+/// What can be said of `cancelBooking` and `reissueTickets` before the booking is loaded.
 ///
 /// # Errors
 /// `FORBIDDEN` for an auditor, unless a token came.
 pub fn may_cancel(context: &CallContext, token: Option<&AccessToken>) -> Result<(), Refusal> {
     match (&context.caller, token) {
+        (Caller::Gate { .. }, _) => Err(forbidden(GATE_ONLY)),
         (Caller::Auditor, None) => Err(forbidden("an auditor reads and changes nothing")),
         _ => Ok(()),
     }
@@ -132,6 +149,15 @@ mod tests {
         assert_eq!(code(organizer(&context(Caller::Auditor))), Some(ErrorCode::Forbidden));
         assert_eq!(code(own_organizer(id, Some(OrganizerId(Uuid::nil())))), Some(ErrorCode::Forbidden));
         assert_eq!(own_organizer(id, None), Ok(id));
+        let gate = context(Caller::Gate { organizer_id: id });
+        assert_eq!(door(&gate), Ok(id));
+        assert_eq!(door(&context(Caller::Organizer { organizer_id: id })), Ok(id));
+        assert_eq!(code(door(&context(Caller::Auditor))), Some(ErrorCode::Forbidden));
+        assert_eq!(code(door(&context(Caller::Anonymous))), Some(ErrorCode::Unauthenticated));
+        let token = AccessToken("x".to_owned());
+        assert_eq!(code(organizer(&gate)), Some(ErrorCode::Forbidden));
+        assert_eq!(code(may_pay(&gate, Some(&token))), Some(ErrorCode::Forbidden));
+        assert_eq!(code(may_cancel(&gate, Some(&token))), Some(ErrorCode::Forbidden));
     }
 
     #[test]

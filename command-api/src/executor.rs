@@ -79,6 +79,7 @@ impl Origin {
         let actor = match &context.caller {
             Caller::Anonymous => "buyer".to_owned(),
             Caller::Organizer { organizer_id } => format!("organizer:{organizer_id}"),
+            Caller::Gate { organizer_id } => format!("gate:{organizer_id}"),
             Caller::Auditor => "auditor".to_owned(),
         };
         Self {

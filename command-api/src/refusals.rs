@@ -115,14 +115,14 @@ pub fn booking(error: &BookingError) -> Refusal {
         E::UnknownPayment(_) => return Refusal::not_found("payment"),
         E::UnknownRefund(_) => return Refusal::not_found("refund"),
         E::HoldExpired { .. } => ErrorCode::HoldExpired,
-        E::AlreadyCancelled | E::AlreadyPaid | E::ShowStarted | E::ShowClosed => ErrorCode::Conflict,
+        E::AlreadyCancelled | E::AlreadyPaid | E::NotPaid | E::ShowStarted | E::ShowClosed => ErrorCode::Conflict,
         E::TicketRevoked | E::TicketSuperseded | E::AlreadyAdmitted { .. } => ErrorCode::Conflict,
         E::ScanReused => {
             let path = vec!["input".into(), "scanId".into()];
             return Refusal::new(ErrorCode::IdempotencyKeyReused, error.to_string()).at(path);
         }
         E::UnknownTicket => return Refusal::not_found("ticket"),
-        E::TooManyPayments | E::TooManyScans => ErrorCode::LimitExceeded,
+        E::TooManyPayments | E::TooManyScans | E::TooManyReissues => ErrorCode::LimitExceeded,
         E::AlreadyPlaced | E::SeatTwice(_) | E::RefundExceedsReceived(_) | E::Malformed(_) => return internal(error),
     };
     Refusal::new(code, error.to_string())

@@ -24,6 +24,7 @@ pub fn of_caller(context: &CallContext) -> Option<String> {
     match &context.caller {
         Caller::Anonymous => None,
         Caller::Organizer { organizer_id } => Some(of_organizer(*organizer_id)),
+        Caller::Gate { organizer_id } => Some(format!("gate/{organizer_id}")),
         Caller::Auditor => Some("auditor".to_owned()),
     }
 }

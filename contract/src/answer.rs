@@ -83,6 +83,8 @@ pub enum CheckInOutcome {
     Forged,
     /// It is no ticket at all.
     NotATicket,
+    /// Its booking keeps no further scans; only of a gate that was not connected.
+    NotRecorded,
 }
 
 /// What became of one scan.

@@ -16,6 +16,11 @@ pub enum Caller {
         /// The tenant.
         organizer_id: OrganizerId,
     },
+    /// Stands at the doors of this organiser's shows: lets people in, and nothing else.
+    Gate {
+        /// The tenant.
+        organizer_id: OrganizerId,
+    },
     /// Reads the log; changes nothing.
     Auditor,
 }
@@ -27,6 +32,7 @@ impl Caller {
         match self {
             Self::Anonymous => "anonymous",
             Self::Organizer { .. } => "organizer",
+            Self::Gate { .. } => "gate",
             Self::Auditor => "auditor",
         }
     }

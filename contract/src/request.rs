@@ -35,6 +35,8 @@ pub enum Request {
     PayBooking(PayBooking),
     /// Mutation `cancelBooking`.
     CancelBooking(CancelBooking),
+    /// Mutation `reissueTickets`.
+    ReissueTickets(ReissueTickets),
     /// Mutation `checkIn`.
     CheckIn(CheckIn),
     /// Mutation `mergeScans`.
@@ -55,6 +57,7 @@ impl Request {
             Self::PlaceBooking(_) => "placeBooking",
             Self::PayBooking(_) => "payBooking",
             Self::CancelBooking(_) => "cancelBooking",
+            Self::ReissueTickets(_) => "reissueTickets",
             Self::CheckIn(_) => "checkIn",
             Self::MergeScans(_) => "mergeScans",
         }
@@ -232,6 +235,18 @@ pub struct PayBooking {
     pub booking_id: String,
     pub method: PaymentMethod,
     pub return_url: Option<String>,
+    pub access_token: Option<AccessToken>,
+    pub idempotency_key: String,
+}
+
+/// New codes in the place of those so far.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[expect(missing_docs, reason = "the schema says it")]
+pub struct ReissueTickets {
+    pub booking_id: String,
+    pub ticket_ids: Option<Vec<String>>,
+    pub reason: Option<String>,
     pub access_token: Option<AccessToken>,
     pub idempotency_key: String,
 }

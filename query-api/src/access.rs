@@ -4,14 +4,15 @@
 //! itself. What belongs to whom among the organisers' own shows and bookings is decided where the state is, by the write side,
 //! with the same [`Caller`].
 //!
-//! | | nobody known | organiser | auditor |
-//! |---|---|---|---|
-//! | look at a published show | yes | yes | yes |
-//! | look at a draft | no, as if it were not there | his own | no, as if it were not there |
-//! | make and change shows | `UNAUTHENTICATED` | yes | `FORBIDDEN` |
-//! | place, pay, cancel a booking | yes; pay and cancel with its access token | yes | `FORBIDDEN` |
-//! | look at and follow a booking | with its access token | of his own shows, or with its access token | with its access token |
-//! | read the log | `UNAUTHENTICATED` | `FORBIDDEN` | yes |
+//! | | nobody known | organiser | gate | auditor |
+//! |---|---|---|---|---|
+//! | look at a published show | yes | yes | yes | yes |
+//! | look at a draft | no, as if it were not there | his own | no, as if it were not there | no, as if it were not there |
+//! | make and change shows | `UNAUTHENTICATED` | yes | `FORBIDDEN` | `FORBIDDEN` |
+//! | scan tickets, fetch bundles and revocations | `UNAUTHENTICATED` | of his own shows | of its organiser's shows | `FORBIDDEN` |
+//! | place, pay, cancel a booking, have tickets issued anew | yes; all but place with its access token | yes | `FORBIDDEN` | `FORBIDDEN` |
+//! | look at and follow a booking | with its access token | of his own shows, or with its access token | with its access token | with its access token |
+//! | read the log | `UNAUTHENTICATED` | `FORBIDDEN` | `FORBIDDEN` | yes |
 //!
 //! A bearer token that nobody has is `UNAUTHENTICATED` everywhere, also where none is needed: it is a mistake that should show.
 
@@ -28,6 +29,7 @@ use tickiz_domain::{
 #[derive(Clone, Default)]
 pub struct AccessPolicy {
     organizers: Vec<([u8; 32], OrganizerId)>,
+    gates: Vec<([u8; 32], OrganizerId)>,
     auditor: Option<[u8; 32]>,
 }
 
@@ -35,6 +37,7 @@ impl std::fmt::Debug for AccessPolicy {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("AccessPolicy")
             .field("organizers", &self.organizers.len())
+            .field("gates", &self.gates.len())
             .field("auditor", &self.auditor.is_some())
             .finish()
     }
@@ -51,6 +54,13 @@ impl AccessPolicy {
     #[must_use]
     pub fn with_organizer(mut self, token: &str, organizer_id: OrganizerId) -> Self {
         self.organizers.push((Sha256::digest(token).into(), organizer_id));
+        self
+    }
+
+    /// Whoever has `token` stands at that organiser's doors.
+    #[must_use]
+    pub fn with_gate(mut self, token: &str, organizer_id: OrganizerId) -> Self {
+        self.gates.push((Sha256::digest(token).into(), organizer_id));
         self
     }
 
@@ -82,6 +92,11 @@ impl AccessPolicy {
                 found = Some(Caller::Organizer { organizer_id: *organizer_id });
             }
         }
+        for (known, organizer_id) in &self.gates {
+            if bool::from(known.ct_eq(&digest)) {
+                found = Some(Caller::Gate { organizer_id: *organizer_id });
+            }
+        }
         if self.auditor.is_some_and(|known| bool::from(known.ct_eq(&digest))) {
             found = Some(Caller::Auditor);
         }
@@ -94,6 +109,8 @@ impl AccessPolicy {
 pub enum Action<'a> {
     /// Make or change a show.
     Organize,
+    /// Scan tickets, and fetch what a gate without a network needs.
+    Admit,
     /// Place, pay or cancel a booking; that an access token fits is for the write side to see, where the booking is.
     Buy,
     /// Look at a show.
@@ -106,6 +123,9 @@ pub enum Action<'a> {
     SeeSales,
 }
 
+/// What a gate hears of everything that is not its matter.
+const GATE_ONLY: &str = "lets people in and does nothing else";
+
 /// Whether he may.
 ///
 /// # Errors
@@ -116,20 +136,28 @@ pub fn allow(caller: &Caller, action: Action<'_>) -> Result<(), Refusal> {
         Action::Organize => match caller {
             Caller::Organizer { .. } => Ok(()),
             Caller::Anonymous => Err(needs("an organiser's")),
+            Caller::Gate { .. } => Err(forbidden(caller, GATE_ONLY)),
+            Caller::Auditor => Err(forbidden(caller, "changes nothing")),
+        },
+        Action::Admit => match caller {
+            Caller::Organizer { .. } | Caller::Gate { .. } => Ok(()),
+            Caller::Anonymous => Err(needs("an organiser's or a gate's")),
             Caller::Auditor => Err(forbidden(caller, "changes nothing")),
         },
         Action::Buy => match caller {
             Caller::Anonymous | Caller::Organizer { .. } => Ok(()),
+            Caller::Gate { .. } => Err(forbidden(caller, GATE_ONLY)),
             Caller::Auditor => Err(forbidden(caller, "changes nothing")),
         },
         Action::ReadLog => match caller {
             Caller::Auditor => Ok(()),
             Caller::Anonymous => Err(needs("an auditor's")),
-            Caller::Organizer { .. } => Err(forbidden(caller, "does not read the log")),
+            Caller::Organizer { .. } | Caller::Gate { .. } => Err(forbidden(caller, "does not read the log")),
         },
         Action::SeeSales => match caller {
             Caller::Organizer { .. } | Caller::Auditor => Ok(()),
             Caller::Anonymous => Err(needs("an organiser's or auditor's")),
+            Caller::Gate { .. } => Err(forbidden(caller, GATE_ONLY)),
         },
         Action::SeeShow(show) => {
             let his = matches!(caller, Caller::Organizer { organizer_id } if *organizer_id == show.organizer_id);
@@ -140,6 +168,15 @@ pub fn allow(caller: &Caller, action: Action<'_>) -> Result<(), Refusal> {
             let proved = token.is_some_and(|token| is_access_token(token, &purchase.access_token_hash));
             if his || proved { Ok(()) } else { Err(Refusal::not_found("booking")) }
         }
+    }
+}
+
+/// Whether he stands at that organiser's doors: himself, or as a gate of his.
+#[must_use]
+pub fn stands_at(caller: &Caller, organizer: OrganizerId) -> bool {
+    match caller {
+        Caller::Organizer { organizer_id } | Caller::Gate { organizer_id } => *organizer_id == organizer,
+        Caller::Anonymous | Caller::Auditor => false,
     }
 }
 
@@ -165,9 +202,13 @@ mod tests {
     #[test]
     fn a_bearer_is_who_has_the_token_and_anything_else_is_refused() {
         let organizer_id = OrganizerId(Uuid::from_u128(1));
-        let policy = AccessPolicy::new().with_organizer("secret-o", organizer_id).with_auditor("secret-a");
+        let policy = AccessPolicy::new()
+            .with_organizer("secret-o", organizer_id)
+            .with_gate("secret-g", organizer_id)
+            .with_auditor("secret-a");
         assert_eq!(policy.identify(None), Ok(Caller::Anonymous));
         assert_eq!(policy.identify(Some("Bearer secret-o")), Ok(Caller::Organizer { organizer_id }));
+        assert_eq!(policy.identify(Some("Bearer secret-g")), Ok(Caller::Gate { organizer_id }));
         assert_eq!(policy.identify(Some("bearer  secret-a ")), Ok(Caller::Auditor));
         for wrong in [
             "",
@@ -182,21 +223,36 @@ mod tests {
             assert_eq!(policy.identify(Some(wrong)).unwrap_err().code, ErrorCode::Unauthenticated, "{wrong}");
         }
         assert!(AccessPolicy::new().identify(Some("Bearer ")).is_err(), "an unset token lets nobody in");
-        assert_eq!(format!("{policy:?}"), "AccessPolicy { organizers: 1, auditor: true }");
+        assert_eq!(format!("{policy:?}"), "AccessPolicy { organizers: 1, gates: 1, auditor: true }");
     }
 
     #[test]
     fn every_role_may_do_what_the_table_says_and_nothing_else() {
         let organizer = Caller::Organizer { organizer_id: OrganizerId(Uuid::from_u128(1)) };
+        let gate = Caller::Gate { organizer_id: OrganizerId(Uuid::from_u128(1)) };
         let code = |caller: &Caller, action| allow(caller, action).err().map(|refusal| refusal.code);
-        for (action, anonymous, organiser, auditor) in [
-            (Action::Organize, Some(ErrorCode::Unauthenticated), None, Some(ErrorCode::Forbidden)),
-            (Action::Buy, None, None, Some(ErrorCode::Forbidden)),
-            (Action::ReadLog, Some(ErrorCode::Unauthenticated), Some(ErrorCode::Forbidden), None),
-            (Action::SeeSales, Some(ErrorCode::Unauthenticated), None, None),
+        for (action, anonymous, organiser, at_gate, auditor) in [
+            (
+                Action::Organize,
+                Some(ErrorCode::Unauthenticated),
+                None,
+                Some(ErrorCode::Forbidden),
+                Some(ErrorCode::Forbidden),
+            ),
+            (Action::Admit, Some(ErrorCode::Unauthenticated), None, None, Some(ErrorCode::Forbidden)),
+            (Action::Buy, None, None, Some(ErrorCode::Forbidden), Some(ErrorCode::Forbidden)),
+            (
+                Action::ReadLog,
+                Some(ErrorCode::Unauthenticated),
+                Some(ErrorCode::Forbidden),
+                Some(ErrorCode::Forbidden),
+                None,
+            ),
+            (Action::SeeSales, Some(ErrorCode::Unauthenticated), None, Some(ErrorCode::Forbidden), None),
         ] {
             assert_eq!(code(&Caller::Anonymous, action), anonymous);
             assert_eq!(code(&organizer, action), organiser);
+            assert_eq!(code(&gate, action), at_gate);
             assert_eq!(code(&Caller::Auditor, action), auditor);
         }
         assert!(is_access_token("t", &hex::encode(Sha256::digest("t"))));

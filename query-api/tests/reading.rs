@@ -269,6 +269,7 @@ async fn probes_keys_metrics_and_the_landing_page_are_there() {
     }
     let keys = house.get("/.well-known/jwks.json").await.json();
     assert_eq!((&keys["keys"][0]["kid"], &keys["keys"][0]["use"]), (&json!("tkz1-1"), &json!("sig")));
+    assert_eq!((&keys["keys"][1]["kid"], &keys["keys"][1]["use"]), (&json!("bundle"), &json!("sig")));
     house.ask(None, "{ events { totalCount } }", json!({})).await;
     let metrics = String::from_utf8(house.get("/metrics").await.body).unwrap();
     assert!(metrics.contains("tickiz_graphql_operations_total{operation=\"events\",code=\"OK\"} 1"), "{metrics}");

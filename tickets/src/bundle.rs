@@ -6,6 +6,9 @@
 //! signature = Ed25519( bundle key, "TICKIZ-BUNDLE-V1" 0x00 || payload )
 //! ```
 //!
+//! What changed since a bundle, [`Revocations`], is signed by the same key over a text of its own, `TICKIZ-REVOCATIONS-V1` 0x00: the one
+//! cannot be taken for the other.
+//!
 //! A gate trusts the key that it got with its first bundle, over a connection that it trusts, and refuses bundles by another, of
 //! another show, and older ones than it had: somebody who puts back an old one brings refunded tickets back to life.
 
@@ -15,10 +18,12 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use ed25519_dalek::{PUBLIC_KEY_LENGTH, SECRET_KEY_LENGTH, Signature, Signer, SigningKey, VerifyingKey};
 use serde::{Deserialize, Serialize};
 
-use crate::keys::{KeyError, KeyRing, TicketVerifier};
+use crate::keys::{Jwk, KeyError, KeyRing, TicketVerifier};
 
 /// What is signed begins with this, so that it is no ticket and nothing else.
 const DOMAIN: &[u8] = b"TICKIZ-BUNDLE-V1\0";
+/// The same for what changed since one.
+const REVOCATIONS_DOMAIN: &[u8] = b"TICKIZ-REVOCATIONS-V1\0";
 /// How old a bundle may be before a gate warns, in seconds: what was refunded since it does not know.
 pub const STALE_AFTER_SECONDS: u64 = 15 * 60;
 
@@ -52,6 +57,26 @@ pub struct Bundle {
     /// The keys that codes are signed with.
     pub keys: Vec<BundleKey>,
     /// Of tickets that were issued anew, the lowest revision that is valid.
+    pub min_rev: BTreeMap<String, u8>,
+    /// The tickets that are no longer valid at all.
+    pub revoked: BTreeSet<String>,
+}
+
+/// Which tickets of a show stopped being valid since a bundle, or a delta, of that position. Written as a bundle's lists are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Revocations {
+    /// The show's number in codes.
+    pub event: u32,
+    /// The show's id.
+    pub event_id: String,
+    /// After which position of the log; 0: the whole lists.
+    pub since: i64,
+    /// The log's position up to which it is complete: the next `since`.
+    pub seq: i64,
+    /// When it was made, unix seconds.
+    pub created: u64,
+    /// Of tickets that were issued anew, the lowest revision that is valid. Replaces what was known of them.
     pub min_rev: BTreeMap<String, u8>,
     /// The tickets that are no longer valid at all.
     pub revoked: BTreeSet<String>,
@@ -101,24 +126,38 @@ impl BundleSigner {
         BASE64_STANDARD.encode(self.0.verifying_key().to_bytes())
     }
 
+    /// The public half as a member of `/.well-known/jwks.json`.
+    #[must_use]
+    pub fn jwk(&self) -> Jwk {
+        Jwk::of_bundles(&self.0.verifying_key().to_bytes())
+    }
+
+    /// Signs what changed since a bundle.
+    ///
+    /// # Panics
+    /// Never: it is texts and numbers.
+    #[must_use]
+    pub fn sign_revocations(&self, revocations: &Revocations) -> SignedBundle {
+        self.sign_text(REVOCATIONS_DOMAIN, serde_json::to_vec(revocations).expect("texts and numbers are JSON"))
+    }
+
     /// Signs a bundle.
     ///
     /// # Panics
     /// Never: a bundle is texts and numbers.
     #[must_use]
     pub fn sign(&self, bundle: &Bundle) -> SignedBundle {
-        let payload = serde_json::to_vec(bundle).expect("texts and numbers are JSON");
-        let signature = self.0.sign(&message(&payload)).to_bytes();
+        self.sign_text(DOMAIN, serde_json::to_vec(bundle).expect("texts and numbers are JSON"))
+    }
+
+    fn sign_text(&self, domain: &[u8], payload: Vec<u8>) -> SignedBundle {
+        let signature = self.0.sign(&[domain, &payload].concat()).to_bytes();
         SignedBundle {
             payload: BASE64_STANDARD.encode(payload),
             signature: BASE64_STANDARD.encode(signature),
             key: self.public_key(),
         }
     }
-}
-
-fn message(payload: &[u8]) -> Vec<u8> {
-    [DOMAIN, payload].concat()
 }
 
 fn bytes<const N: usize>(text: &str, what: &'static str) -> Result<[u8; N], BundleError> {
@@ -132,6 +171,20 @@ impl SignedBundle {
     /// # Errors
     /// [`BundleError`].
     pub fn open(&self, trusted: Option<&str>) -> Result<Bundle, BundleError> {
+        let payload = self.payload_of(DOMAIN, trusted)?;
+        serde_json::from_slice(&payload).map_err(|_| BundleError::Form("its payload is of another version"))
+    }
+
+    /// The same of what changed since a bundle.
+    ///
+    /// # Errors
+    /// [`BundleError`].
+    pub fn open_revocations(&self, trusted: Option<&str>) -> Result<Revocations, BundleError> {
+        let payload = self.payload_of(REVOCATIONS_DOMAIN, trusted)?;
+        serde_json::from_slice(&payload).map_err(|_| BundleError::Form("its payload is of another version"))
+    }
+
+    fn payload_of(&self, domain: &[u8], trusted: Option<&str>) -> Result<Vec<u8>, BundleError> {
         if trusted.is_some_and(|trusted| trusted != self.key) {
             return Err(BundleError::OtherKey);
         }
@@ -140,8 +193,9 @@ impl SignedBundle {
         let signature = Signature::from_bytes(&bytes(&self.signature, "its signature is none")?);
         let payload =
             BASE64_STANDARD.decode(&self.payload).map_err(|_| BundleError::Form("its payload is no Base64"))?;
-        key.verify_strict(&message(&payload), &signature).map_err(|_| BundleError::Signature)?;
-        serde_json::from_slice(&payload).map_err(|_| BundleError::Form("its payload is of another version"))
+        let message = [domain, &payload].concat();
+        key.verify_strict(&message, &signature).map_err(|_| BundleError::Signature)?;
+        Ok(payload)
     }
 }
 
@@ -213,6 +267,20 @@ mod tests {
         ] {
             assert!(matches!(wrong.open(None), Err(BundleError::Signature)), "{wrong:?}");
         }
+        // What changed since is no bundle, and no bundle is that, though both are by the same key.
+        let since = Revocations {
+            event: 7,
+            event_id: "e".to_owned(),
+            since: 12,
+            seq: 13,
+            created: 1_800_000_000,
+            min_rev: BTreeMap::new(),
+            revoked: BTreeSet::new(),
+        };
+        let delta = signer.sign_revocations(&since);
+        assert_eq!(delta.open_revocations(Some(&signer.public_key())).unwrap(), since);
+        assert!(matches!(delta.open(None), Err(BundleError::Signature)));
+        assert!(matches!(signed.open_revocations(None), Err(BundleError::Signature)));
         // Not even of the same bytes without what makes it a bundle's.
         let bare = SigningKey::from_bytes(&[3; 32]).sign(&BASE64_STANDARD.decode(&signed.payload).unwrap()).to_bytes();
         let bare = SignedBundle { signature: BASE64_STANDARD.encode(bare), ..signed };

@@ -177,6 +177,11 @@ pub struct Jwk {
 }
 
 impl Jwk {
+    /// The key that bundles are signed with: no ticket's, and so of a name that no ticket's key can have.
+    pub(crate) fn of_bundles(public_key: &[u8; PUBLIC_KEY_LENGTH]) -> Self {
+        Self { kid: "bundle".to_owned(), ..Self::new(0, public_key) }
+    }
+
     fn new(kid: u8, public_key: &[u8; PUBLIC_KEY_LENGTH]) -> Self {
         Self {
             kty: "OKP",

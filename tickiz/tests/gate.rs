@@ -166,6 +166,82 @@ async fn gates_agree_on_mysql_too() {
     database.drop_it().await;
 }
 
+const REISSUE: &str =
+    "mutation($input: ReissueTicketsInput!) { reissueTickets(input: $input) { tickets { id code } } }";
+
+fn asked(booking: &Value, token: Option<&Value>, tickets: Option<Value>, key: &str) -> Value {
+    json!({"input": {"bookingId": booking["id"], "accessToken": token, "ticketIds": tickets, "idempotencyKey": key}})
+}
+
+/// The old code lets nobody in from the moment on that there is a new one, and the new one once.
+async fn codes_are_replaced(start: Start<'_>) {
+    let tickiz = Tickiz::start(start).await;
+    let show = tickiz.publish(general_admission("Hội An Jazz", "200000", "VND", 100)).await;
+    let (booking, paid) = confirmed(&tickiz, &show, 3, "k").await;
+    let token = Some(&booking["accessToken"]);
+    let old: Vec<Value> = (0..3).map(|at| paid["tickets"][at]["code"].clone()).collect();
+    assert_eq!(check_in(&tickiz, &show, &old[0], "North").await["outcome"], "ADMITTED");
+
+    // Twice under one key, once more by another: who is in stays in, the others have new codes.
+    let anew = tickiz.ask(REISSUE, asked(&booking, token, None, "r1")).await["reissueTickets"]["tickets"].clone();
+    assert_eq!(tickiz.ask(REISSUE, asked(&booking, token, None, "r1")).await["reissueTickets"]["tickets"], anew);
+    assert_eq!(anew[0]["code"], old[0]);
+    assert!(anew[1]["code"] != old[1] && anew[2]["code"] != old[2]);
+    for (code, outcome) in [
+        (&old[1], "SUPERSEDED"),
+        (&anew[1]["code"], "ADMITTED"),
+        (&anew[1]["code"], "ALREADY_USED"),
+        (&old[0], "ALREADY_USED"),
+    ] {
+        assert_eq!(check_in(&tickiz, &show, code, "North").await["outcome"], outcome);
+    }
+    let one = json!([anew[2]["id"]]);
+    let again = tickiz.organize(REISSUE, asked(&booking, None, Some(one.clone()), "o1")).await;
+    let last = again["reissueTickets"]["tickets"][2]["code"].clone();
+    assert_eq!(check_in(&tickiz, &show, &anew[2]["code"], "North").await["outcome"], "SUPERSEDED");
+
+    // Who may not, and what cannot be.
+    let wrong = json!("x".repeat(43));
+    for (bearer, input, expected) in [
+        (None, asked(&booking, None, None, "n1"), "NOT_FOUND"),
+        (None, asked(&booking, Some(&wrong), None, "n2"), "NOT_FOUND"),
+        (Some(AUDITOR_TOKEN), asked(&booking, None, None, "n3"), "FORBIDDEN"),
+        (None, asked(&booking, token, Some(json!([anew[0]["id"]])), "n4"), "CONFLICT"),
+        (None, asked(&booking, token, Some(json!([Uuid::new_v4()])), "n5"), "NOT_FOUND"),
+        (None, asked(&booking, token, Some(json!([])), "n6"), "INVALID_INPUT"),
+        (None, asked(&booking, token, Some(one), "r1"), "IDEMPOTENCY_KEY_REUSED"),
+    ] {
+        let answer = tickiz.send(bearer, REISSUE, input).await;
+        assert_eq!(code(&answer), expected, "{answer}");
+    }
+
+    // A gate and a re-issue at once: the gate was first and nothing is issued anew, or the code was replaced and lets nobody in.
+    let input = asked(&booking, token, Some(json!([anew[2]["id"]])), "race");
+    let (scanned, reissued) = tokio::join!(check_in(&tickiz, &show, &last, "North"), tickiz.send(None, REISSUE, input));
+    let is_replaced = reissued["data"]["reissueTickets"].is_object();
+    let expected = if is_replaced { "SUPERSEDED" } else { "ADMITTED" };
+    assert_eq!(scanned["outcome"], expected, "{reissued}");
+    assert!(is_replaced || code(&reissued) == "CONFLICT", "{reissued}");
+    tickiz.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_code_that_was_replaced_lets_nobody_in() {
+    let folder = tempfile::tempdir().expect("a folder");
+    codes_are_replaced(Start { data_dir: Some(folder.path()), ..Start::default() }).await;
+    let (code, report) = Tickiz::verify(folder.path(), None).await;
+    assert_eq!(code, 0, "{report}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_code_that_was_replaced_lets_nobody_in_on_mysql_either() {
+    let Some(database) = Database::create("TICKIZ_TEST_MYSQL_URL").await else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    codes_are_replaced(Start { data_dir: Some(folder.path()), mysql_url: Some(&database.url), ..Start::default() })
+        .await;
+    database.drop_it().await;
+}
+
 /// `tickiz gate run` over these codes; its answers, and what it said beside.
 async fn run_gate(folder: &Path, gate: &str, codes: &[&str]) -> (Vec<Value>, String) {
     let mut run = command();

@@ -95,7 +95,7 @@ impl<'a> Door<'a> {
         event_id: EventId,
         offline: bool,
     ) -> Result<Self, Refusals> {
-        let organizer = access::organizer(context)?;
+        let organizer = access::door(context)?;
         let event = service.system().event(event_id, Reading::Fresh).await?;
         let show = access::own_show(organizer, event.aggregate.0.as_ref())?.clone();
         Ok(Self { service, show, origin: Origin::of(context), offline })
@@ -247,6 +247,8 @@ impl Decision<Booking> for Admit<'_> {
             BookingError::TicketRevoked => Some(CheckInOutcome::Revoked),
             BookingError::TicketSuperseded => Some(CheckInOutcome::Superseded),
             BookingError::UnknownTicket => Some(CheckInOutcome::Forged),
+            // Somebody is in already; the other scans that were handed in with this one are not to be lost for it.
+            BookingError::TooManyScans if self.command.offline => Some(CheckInOutcome::NotRecorded),
             _ => None,
         };
         refusals::booking(error).into()

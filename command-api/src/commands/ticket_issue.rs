@@ -19,13 +19,17 @@ pub fn valid_until(show: &Show) -> DateTime<Utc> {
     show.over_at() + Duration::hours(GRACE_HOURS)
 }
 
+/// The same as a code says it: unix seconds. A show whose date is open has tickets without an end: nobody knows yet when it is over.
+#[must_use]
+pub fn expires(show: &Show) -> u32 {
+    if show.postponed { u32::MAX } else { unix_seconds(valid_until(show)) }
+}
+
 /// The tickets of these lines, in their order, valid from `now` on.
-///
-/// A show whose date is open has tickets without an end: nobody knows yet when it is over.
 #[must_use]
 pub fn issue_tickets(ids: &Ids, kid: u8, show: &Show, lines: &[Line], now: DateTime<Utc>) -> Vec<IssuedTicket> {
     let not_before = unix_seconds(now);
-    let expires = if show.postponed { u32::MAX } else { unix_seconds(valid_until(show)) };
+    let expires = expires(show);
     let issue = |line: &Line| IssuedTicket {
         ticket_id: line.ticket_id,
         ticket_type_id: line.ticket_type_id,

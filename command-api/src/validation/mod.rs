@@ -20,6 +20,7 @@ pub mod fields;
 pub mod gate;
 pub mod limits;
 pub mod locale;
+pub mod reissue;
 pub mod update_event;
 
 pub use faults::{Faults, Step};

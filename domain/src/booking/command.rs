@@ -164,12 +164,30 @@
 //! | cancelled | *UnknownTicket* | *UnknownTicket* | *UnknownTicket* | *UnknownTicket* | *UnknownTicket* | *UnknownTicket* | *UnknownTicket* |
 //! | returning | *TicketRevoked* | *TicketRevoked* | *TicketRevoked* | *TicketRevoked* | *TicketRevoked* | TicketScanConflicted | TicketScanConflicted |
 //! | refunded | *TicketRevoked* | *TicketRevoked* | *TicketRevoked* | *TicketRevoked* | *TicketRevoked* | TicketScanConflicted | TicketScanConflicted |
+//!
+//! ## Tickets anew
+//!
+//! *used* names a ticket that somebody came in with; of a whole booking the others are issued anew.
+//!
+//! | state | `Reissue` | `Reissue`, used | `Reissue`, unknown | `Reissue`, too often | `Reissue`, show closed |
+//! |---|---|---|---|---|---|
+//! | none | *NotFound* | *NotFound* | *NotFound* | *NotFound* | *NotFound* |
+//! | held | *NotPaid* | *NotPaid* | *NotPaid* | *NotPaid* | *NotPaid* |
+//! | started | *NotPaid* | *NotPaid* | *NotPaid* | *NotPaid* | *NotPaid* |
+//! | paying | *NotPaid* | *NotPaid* | *NotPaid* | *NotPaid* | *NotPaid* |
+//! | confirmed | TicketsReissued | *AlreadyAdmitted* | *UnknownTicket* | *TooManyReissues* | *ShowClosed* |
+//! | free | TicketsReissued | *AlreadyAdmitted* | *UnknownTicket* | *TooManyReissues* | *ShowClosed* |
+//! | expired | *HoldExpired* | *HoldExpired* | *HoldExpired* | *HoldExpired* | *HoldExpired* |
+//! | late | *HoldExpired* | *HoldExpired* | *HoldExpired* | *HoldExpired* | *HoldExpired* |
+//! | cancelled | *AlreadyCancelled* | *AlreadyCancelled* | *AlreadyCancelled* | *AlreadyCancelled* | *AlreadyCancelled* |
+//! | returning | *AlreadyCancelled* | *AlreadyCancelled* | *AlreadyCancelled* | *AlreadyCancelled* | *AlreadyCancelled* |
+//! | refunded | *AlreadyCancelled* | *AlreadyCancelled* | *AlreadyCancelled* | *AlreadyCancelled* | *AlreadyCancelled* |
 
 use chrono::{DateTime, Utc};
 
-use super::event::{BookingPlaced, IssuedTicket, PaymentMethod, TicketNumber};
+use super::event::{BookingPlaced, IssuedTicket, PaymentMethod, ReissuedBy, TicketNumber};
 use crate::{
-    ids::{PaymentId, RefundId, ScanId},
+    ids::{PaymentId, RefundId, ScanId, TicketId},
     money::Money,
     sealed::Sealed,
 };
@@ -180,6 +198,9 @@ pub const MAX_PAYMENTS: usize = 50;
 
 /// The most scans that one booking keeps, good and conflicting: far above what doors need, and a bound to its history.
 pub const MAX_SCANS: usize = 1_000;
+
+/// How often one ticket is issued anew: more than anybody loses it, a bound to its history, and far below what a code can say (255).
+pub const MAX_REISSUES: u8 = 20;
 
 /// What can be asked of a Booking. `now` is the store's clock.
 #[derive(Clone, Debug, PartialEq)]
@@ -241,6 +262,25 @@ pub enum BookingCommand {
     },
     /// A gate scans a ticket.
     Admit(Box<AdmitTicket>),
+    /// The buyer or the organiser wants new codes in the place of those so far.
+    Reissue(Box<ReissueTickets>),
+}
+
+/// New codes in the place of those so far: they were seen by others, or lost.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ReissueTickets {
+    /// Which tickets; `None`: all with which nobody came in yet.
+    pub ticket_ids: Option<Vec<TicketId>>,
+    /// Who.
+    pub by: ReissuedBy,
+    /// Why, in his words, sealed with the buyer's key.
+    pub reason: Option<Sealed>,
+    /// The number of the key that the codes are to be signed with.
+    pub kid: u8,
+    /// Until when they are valid, unix seconds, as the show now stands.
+    pub expires: u32,
+    /// Whether the show still takes place ([`Show::honours_bookings`](crate::event::Show::honours_bookings)).
+    pub show_open: bool,
 }
 
 /// A scan at a gate. That the code is genuine, of this show and within its time was checked outside.

@@ -1,5 +1,6 @@
 //! The decisions: from a state and a command to domain events or a named error, by the table in [`command`](super::command).
-//! What has to do with money is in [`settle`](super::settle), with gates in [`admit`](super::admit).
+//! What has to do with money is in [`settle`](super::settle), with gates in [`admit`](super::admit),
+//! with new codes in [`reissue`](super::reissue).
 
 use std::collections::BTreeSet;
 
@@ -15,7 +16,7 @@ use super::{
         BookingCancelled, BookingConfirmed, BookingDomainEvent, BookingExpired, BookingPlaced, CancelledBy,
         IssuedTicket, Line, PaymentCancelled, PaymentCreated, PaymentPending,
     },
-    settle,
+    reissue, settle,
     state::{Booking, BookingStatus, PaymentStatus, Purchase},
 };
 use crate::{ids::PaymentId, money::Money, sealed::Sealed};
@@ -71,6 +72,7 @@ impl Booking {
             }
             C::RecordRefundFailure { refund_id, reason } => settle::refund_failure(purchase, refund_id, reason),
             C::Admit(scan) => admit::admit(purchase, *scan),
+            C::Reissue(asked) => reissue::reissue(purchase, *asked),
         }
     }
 }

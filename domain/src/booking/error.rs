@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::command::{MAX_PAYMENTS, MAX_SCANS};
+use super::command::{MAX_PAYMENTS, MAX_REISSUES, MAX_SCANS};
 use crate::ids::{PaymentId, RefundId, SeatId};
 
 /// A refusal. None of them leaves anything behind.
@@ -71,6 +71,12 @@ pub enum BookingError {
     /// The booking has [`MAX_SCANS`] scans already.
     #[error("a booking keeps at most {MAX_SCANS} scans of its tickets, and this one has them")]
     TooManyScans,
+    /// A held booking has no tickets yet.
+    #[error("the booking is not paid yet; it has no tickets")]
+    NotPaid,
+    /// A ticket was issued anew [`MAX_REISSUES`] times already.
+    #[error("a ticket is issued anew at most {MAX_REISSUES} times, and one of these was")]
+    TooManyReissues,
     /// A command that Tickiz itself put together wrongly: nobody's input, a fault of ours.
     #[error("malformed command: {0}")]
     Malformed(&'static str),

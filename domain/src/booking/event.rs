@@ -60,6 +60,8 @@ domain_events! {
     TicketAdmitted = 1,
     /// A gate without a network had let somebody in who should not have been.
     TicketScanConflicted = 1,
+    /// Tickets got new codes; those so far let nobody in any more.
+    TicketsReissued = 1,
 }
 
 /// One ticket's line in a booking, priced when it was placed.
@@ -455,4 +457,29 @@ pub struct TicketScanConflicted {
     pub scanned_at: DateTime<Utc>,
     /// What was wrong.
     pub conflict: ScanConflict,
+}
+
+/// Who had tickets issued anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum ReissuedBy {
+    /// The buyer.
+    Buyer,
+    /// The organiser.
+    Organizer,
+}
+
+/// Tickets got new codes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TicketsReissued {
+    /// The show.
+    pub event_id: EventId,
+    /// The tickets as they are now, in the order of the lines. Of each, every lower revision is invalid.
+    pub tickets: Vec<IssuedTicket>,
+    /// Who wanted it.
+    pub by: ReissuedBy,
+    /// Why, in his words; sealed with the buyer's key, since people write names and numbers there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Sealed>,
 }

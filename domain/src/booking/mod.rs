@@ -10,12 +10,15 @@ pub mod command;
 mod decide;
 pub mod error;
 pub mod event;
+mod reissue;
 mod settle;
 pub mod state;
 
 pub use claims::{claims_of, timers_of};
 pub use code::BookingCode;
-pub use command::{AdmitTicket, BookingCommand, CancelBooking, Canceller, PlaceBooking, RecordSuccess, StartPayment};
+pub use command::{
+    AdmitTicket, BookingCommand, CancelBooking, Canceller, PlaceBooking, RecordSuccess, ReissueTickets, StartPayment,
+};
 pub use error::BookingError;
 pub use event::*;
 pub use state::{Booking, BookingStatus, Payment, PaymentStatus, Purchase, Refund, RefundStatus, Scan};

@@ -349,6 +349,12 @@ impl Booking {
             }),
             E::RefundSucceeded(succeeded) => purchase.settle_refund(succeeded.refund_id, RefundStatus::Succeeded),
             E::RefundFailed(failed) => purchase.settle_refund(failed.refund_id, RefundStatus::Failed),
+            E::TicketsReissued(reissued) => {
+                for anew in reissued.tickets {
+                    let known = purchase.tickets.iter_mut().find(|ticket| ticket.ticket_id == anew.ticket_id);
+                    known.into_iter().for_each(|ticket| ticket.clone_from(&anew));
+                }
+            }
             E::TicketAdmitted(admitted) => purchase.scans.push(Scan {
                 id: admitted.scan_id,
                 ticket_id: admitted.ticket_id,

@@ -3,8 +3,8 @@
 use chrono::Duration;
 use tickiz_domain::{
     booking::{
-        AdmitTicket, Booking, BookingCommand, BookingPlaced, CancelBooking, Canceller, PaymentMethod, PlaceBooking,
-        RecordSuccess, StartPayment,
+        AdmitTicket, Booking, BookingCommand, BookingError, BookingPlaced, CancelBooking, Canceller, PaymentMethod,
+        PlaceBooking, RecordSuccess, ReissueTickets, ReissuedBy, StartPayment, command::MAX_REISSUES,
     },
     ids::{PaymentId, RefundId},
     money::Money,
@@ -143,7 +143,7 @@ fn payment() -> PaymentId {
     id(ATTEMPT)
 }
 
-const COLUMNS: [Column; 35] = [
+const COLUMNS: [Column; 40] = [
     ("Place", |_| place(Terms::default())),
     ("Place, free", |_| place(Terms { free: true, ..Terms::default() })),
     ("Expire, due", |_| BookingCommand::Expire { now: booking_placed().hold_expires_at }),
@@ -184,6 +184,11 @@ const COLUMNS: [Column; 35] = [
     ("Admit, old revision", |_| admit(2, |scan| scan.revision -= 1)),
     ("Admit, offline", |_| admit(2, |scan| scan.offline = true)),
     ("Admit, offline, used", |_| admit(2, |scan| scan.offline = true)),
+    ("Reissue", |_| reissue(|_| {})),
+    ("Reissue, used", |_| reissue(|_| {})),
+    ("Reissue, unknown", |_| reissue(|asked| asked.ticket_ids = Some(vec![id(0x7f)]))),
+    ("Reissue, too often", |_| reissue(|_| {})),
+    ("Reissue, show closed", |_| reissue(|asked| asked.show_open = false)),
 ];
 
 fn admit(scan: u128, change: impl Fn(&mut AdmitTicket)) -> BookingCommand {
@@ -198,6 +203,19 @@ fn admit(scan: u128, change: impl Fn(&mut AdmitTicket)) -> BookingCommand {
     };
     change(&mut admit);
     BookingCommand::Admit(Box::new(admit))
+}
+
+fn reissue(change: impl Fn(&mut ReissueTickets)) -> BookingCommand {
+    let mut asked = ReissueTickets {
+        ticket_ids: Some(vec![issued()[0].ticket_id]),
+        by: ReissuedBy::Buyer,
+        reason: None,
+        kid: 2,
+        expires: issued()[0].expires,
+        show_open: true,
+    };
+    change(&mut asked);
+    BookingCommand::Reissue(Box::new(asked))
 }
 
 fn decline() -> BookingCommand {
@@ -237,9 +255,47 @@ fn every_cell_of_the_bookings_table_is_what_it_says() {
             // Only where it can be.
             let _ = handle(&mut booking, admit(1, |_| {}));
         }
+        if cell.command == "Reissue, too often" {
+            while handle(&mut booking, reissue(|_| {})).is_ok() {}
+        }
         let (_, column) = COLUMNS.iter().find(|(name, _)| *name == cell.command).unwrap();
         let refund_id = refund_of(&booking);
         let result = handle(&mut booking, column(refund_id));
         assert_eq!(Outcome::of(&result), cell.outcome, "{} in state {}", cell.command, cell.state);
     }
+}
+
+#[test]
+fn a_ticket_that_is_issued_anew_lets_in_by_its_new_code_alone_and_once() {
+    let mut booking = in_state("confirmed", Terms::default());
+    let before = booking.0.clone().unwrap().tickets;
+    assert_eq!(handle(&mut booking, admit(1, |_| {})).unwrap().len(), 1);
+    // Of the whole booking: who is in stays in, with the code that he came with.
+    handle(&mut booking, reissue(|asked| asked.ticket_ids = None)).unwrap();
+    let after = booking.0.clone().unwrap().tickets;
+    assert_eq!(after[0], before[0], "somebody is in with it");
+    assert_eq!((after[1].number, after[1].ticket_id), (before[1].number, before[1].ticket_id));
+    assert_eq!((after[1].revision, after[1].kid), (before[1].revision + 1, 2));
+    let scan = |id, revision| {
+        admit(id, |scan| {
+            scan.number = before[1].number;
+            scan.revision = revision;
+        })
+    };
+    assert_eq!(handle(&mut booking, scan(2, before[1].revision)), Err(BookingError::TicketSuperseded));
+    assert_eq!(handle(&mut booking, scan(3, after[1].revision)).unwrap().len(), 1);
+    let used = |result| matches!(result, Err(BookingError::AlreadyAdmitted { .. }));
+    assert!(used(handle(&mut booking, scan(4, after[1].revision))));
+    assert!(used(handle(&mut booking, reissue(|asked| asked.ticket_ids = None))), "nothing is left to issue anew");
+    assert_eq!(booking.0.unwrap().tickets, after);
+}
+
+#[test]
+fn a_ticket_is_issued_anew_a_bounded_number_of_times() {
+    let mut booking = in_state("free", Terms::default());
+    for _ in issued()[0].revision..MAX_REISSUES {
+        handle(&mut booking, reissue(|_| {})).unwrap();
+    }
+    assert_eq!(handle(&mut booking, reissue(|_| {})), Err(BookingError::TooManyReissues));
+    assert_eq!(booking.0.unwrap().tickets[0].revision, MAX_REISSUES);
 }

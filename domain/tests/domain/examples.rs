@@ -8,7 +8,8 @@ use tickiz_domain::{
         BookingCancelled, BookingConfirmed, BookingDomainEvent, BookingExpired, BookingPlaced, BookingRefunded,
         BookingReinstated, CancelledBy, IssuedTicket, Line, PaymentCancelled, PaymentCreated, PaymentExpired,
         PaymentFailed, PaymentHeldForReview, PaymentMethod, PaymentPending, PaymentSucceeded, Places, RefundFailed,
-        RefundRequested, RefundSucceeded, ScanConflict, TicketAdmitted, TicketNumber, TicketScanConflicted,
+        RefundRequested, RefundSucceeded, ReissuedBy, ScanConflict, TicketAdmitted, TicketNumber, TicketScanConflicted,
+        TicketsReissued,
     },
     event::{
         CategorySeats, EventCancelled, EventCategory, EventChanged, EventCompleted, EventCreated, EventDomainEvent,
@@ -285,6 +286,7 @@ pub fn of_bookings() -> Vec<BookingDomainEvent> {
             conflict: ScanConflict::AlreadyUsed,
         }
         .into(),
+        TicketsReissued { event_id: id(SHOW), tickets: issued(), by: ReissuedBy::Buyer, reason: Some(sealed()) }.into(),
     ]
 }
 

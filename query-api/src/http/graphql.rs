@@ -63,7 +63,7 @@ async fn answer(web: &Web, parts: &Parts, body: Body, sender: Sender) -> Respons
     let response_type = ResponseType::of(&parts.headers);
     let most = match sender.caller {
         Ok(Caller::Organizer { .. }) => MAX_BODY_BYTES,
-        Ok(Caller::Anonymous | Caller::Auditor) | Err(_) => MAX_SMALL_BODY_BYTES,
+        Ok(Caller::Anonymous | Caller::Gate { .. } | Caller::Auditor) | Err(_) => MAX_SMALL_BODY_BYTES,
     };
     let held = match web.bodies.read(&parts.headers, body, most).await {
         Ok(held) => held,

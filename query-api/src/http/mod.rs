@@ -95,6 +95,7 @@ pub fn router(web: Web) -> Router {
         .route("/tickets/{id}/{number}/pass.pkpass", get(tickets::pass))
         .route("/tickets/{id}/{number}/google-wallet", get(tickets::google_wallet))
         .route("/gate/v1/events/{id}/bundle", get(gate::bundle))
+        .route("/gate/v1/events/{id}/revocations", get(gate::revocations))
         .merge(explorer::routes(web.explorer))
         .route("/", get(landing::landing))
         .route("/docs", get(docs::first))

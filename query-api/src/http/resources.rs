@@ -51,9 +51,12 @@ pub async fn metrics(State(web): State<Web>) -> Response {
     ([(header::CONTENT_TYPE, tickiz_telemetry::metrics::CONTENT_TYPE)], text).into_response()
 }
 
-/// `GET /.well-known/jwks.json`: the public keys of ticket codes.
+/// `GET /.well-known/jwks.json`: the public keys of ticket codes, and the one that gates' bundles are signed with.
 pub async fn jwks(State(web): State<Web>) -> Response {
-    let keys = json!({ "keys": web.engine.app.signer.jwks() });
+    let app = &web.engine.app;
+    let mut keys = app.signer.jwks();
+    keys.push(app.bundles.jwk());
+    let keys = json!({ "keys": keys });
     ([(header::CACHE_CONTROL, KEYS_FOR)], axum::Json(keys)).into_response()
 }
 

@@ -73,6 +73,8 @@ pub enum CheckInOutcome {
     Forged,
     /// It is no ticket at all.
     NotATicket,
+    /// Its booking has as many scans as it keeps, and this one is not among them: only of a gate that was not connected.
+    NotRecorded,
 }
 
 #[derive(Enum, Clone, Copy, PartialEq, Eq)]

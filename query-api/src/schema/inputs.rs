@@ -163,6 +163,21 @@ pub struct CancelBookingInput {
     pub idempotency_key: ID,
 }
 
+/// New codes in the place of those so far.
+#[derive(InputObject)]
+pub struct ReissueTicketsInput {
+    /// The booking.
+    pub booking_id: ID,
+    /// Which of its tickets; left out: all with which nobody came in yet.
+    pub ticket_ids: Option<Vec<ID>>,
+    /// Why; sealed as the buyer's name is.
+    pub reason: Option<String>,
+    /// The booking's; not needed by the organiser whose show it is.
+    pub access_token: Option<String>,
+    /// Sent again, it is answered as before, and no further code is made.
+    pub idempotency_key: ID,
+}
+
 /// A scan at a gate that is connected.
 #[derive(InputObject)]
 pub struct CheckInInput {
@@ -195,6 +210,18 @@ pub struct OfflineScanInput {
     pub code: String,
     /// When, by the gate's clock.
     pub scanned_at: DateTime,
+}
+
+impl From<ReissueTicketsInput> for ask::ReissueTickets {
+    fn from(input: ReissueTicketsInput) -> Self {
+        Self {
+            booking_id: input.booking_id.0,
+            ticket_ids: input.ticket_ids.map(|ids| ids.into_iter().map(|id| id.0).collect()),
+            reason: input.reason,
+            access_token: input.access_token.map(ask::AccessToken),
+            idempotency_key: input.idempotency_key.0,
+        }
+    }
 }
 
 impl From<CheckInInput> for ask::CheckIn {

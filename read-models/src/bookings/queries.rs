@@ -14,6 +14,13 @@ const READ_BOOKING: &str = "SELECT booking_id, document, position FROM rm_bookin
 const READ_BOOKINGS_OF_EVENT: &str = "\
     SELECT booking_id, status FROM rm_bookings_v1 WHERE event_id = ? AND booking_id > ? ORDER BY booking_id LIMIT ?";
 
+// A ticket that was never issued anew says `"revision":0,`: what has another one beside is found without reading every document.
+const READ_INVALID_OF_EVENT: &str = "\
+    SELECT booking_id, document, position FROM rm_bookings_v1 \
+    WHERE event_id = ? AND booking_id > ? AND position > ? AND (status IN ('CANCELLED', 'REFUNDED') \
+    OR (status = 'CONFIRMED' AND REPLACE(document, '\"revision\":0,', '') LIKE '%\"revision\":%')) \
+    ORDER BY booking_id LIMIT ?";
+
 impl ReadStore {
     /// A booking.
     ///
@@ -59,6 +66,44 @@ impl ReadStore {
                 return page;
             }
         }
+    }
+
+    /// The bookings of a show that a gate has to know of, in the order of their ids, after one of them, at most `limit`: those that
+    /// have ended, and those with tickets that were issued anew. With `since`, only those of which something was recorded after that
+    /// position of the log.
+    ///
+    /// # Errors
+    /// When the store fails or a row is damaged.
+    pub async fn invalid_of_event(
+        &self,
+        id: EventId,
+        since: i64,
+        after: Option<BookingId>,
+        limit: u32,
+    ) -> Result<Vec<BookingView>, ReadError> {
+        loop {
+            let version = self.version(Projection::Bookings);
+            let page = self.invalid_of_event_of(version, id, since, after, limit).await;
+            let is_full = |page: &Vec<_>| page.len() == limit as usize;
+            if !self.has_moved(Projection::Bookings, version, &page, is_full).await {
+                return page;
+            }
+        }
+    }
+
+    async fn invalid_of_event_of(
+        &self,
+        version: i32,
+        id: EventId,
+        since: i64,
+        after: Option<BookingId>,
+        limit: u32,
+    ) -> Result<Vec<BookingView>, ReadError> {
+        let sql = versioned(READ_INVALID_OF_EVENT, version);
+        let after = after.map_or(Uuid::nil(), |id| id.0);
+        let binds = vec![id.0.into(), after.into(), since.into(), i64::from(limit).into()];
+        let rows = self.inner.pools.reader().await?.rows(sql, binds).await?;
+        rows.iter().map(view_of).collect()
     }
 
     async fn bookings_of_event_of(

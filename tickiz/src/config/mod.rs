@@ -71,6 +71,8 @@ pub struct Config {
     pub google_wallet: Option<GoogleWallet>,
     /// The organiser's bearer token.
     pub organizer_token: Option<String>,
+    /// The bearer token of the organiser's gates.
+    pub gate_token: Option<String>,
     /// The auditor's bearer token.
     pub auditor_token: Option<String>,
     /// Whether the gateway `SANDBOX` is on; `None`: as the demo wants it.
@@ -206,6 +208,7 @@ impl Config {
             apple_wallet: apple_wallet(&raw)?,
             google_wallet: google_wallet(&raw)?,
             organizer_token: raw.parse("TICKIZ_ORGANIZER_TOKEN", parse_token)?,
+            gate_token: raw.parse("TICKIZ_GATE_TOKEN", parse_token)?,
             auditor_token: raw.parse("TICKIZ_AUDITOR_TOKEN", parse_token)?,
             sandbox_payments: raw.parse("TICKIZ_SANDBOX_PAYMENTS", parse_bool)?,
             gateways: GatewaySettings::read(&raw)?,
@@ -243,6 +246,9 @@ impl Config {
         let source_of = |variable| raw.0.get(variable).map_or(DEFAULT, |(_, source)| *source);
         if self.organizer_token.is_some() && self.organizer_token == self.auditor_token {
             return Err(raw.wrong("TICKIZ_AUDITOR_TOKEN", source_of("TICKIZ_AUDITOR_TOKEN")));
+        }
+        if self.gate_token.is_some() && [&self.organizer_token, &self.auditor_token].contains(&&self.gate_token) {
+            return Err(raw.wrong("TICKIZ_GATE_TOKEN", source_of("TICKIZ_GATE_TOKEN")));
         }
         if self.production && self.sandbox_payments == Some(true) {
             return Err(raw.wrong("TICKIZ_SANDBOX_PAYMENTS", source_of("TICKIZ_SANDBOX_PAYMENTS")));
@@ -284,6 +290,7 @@ mod tests {
             ("TICKIZ_COMMAND_API_URLS", "http://127.0.0.1:1,nowhere"),
             ("TICKIZ_ORGANIZER_TOKEN", "short"),
             ("TICKIZ_AUDITOR_TOKEN", "with a blank, twenty characters"),
+            ("TICKIZ_GATE_TOKEN", "short"),
             ("TICKIZ_SANDBOX_PAYMENTS", "yes"),
             ("TICKIZ_MASTER_KEY", "00"),
             ("TICKIZ_PRODUCTION", "1"),

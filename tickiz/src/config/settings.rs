@@ -84,6 +84,13 @@ pub const SETTINGS: &[Setting] = &[
         true,
     ),
     setting(
+        "TICKIZ_GATE_TOKEN",
+        "bearer token of the organiser's gates, which let people in and do nothing else",
+        "at least 16 characters of A-Z a-z 0-9 - . _ ~ + / =, another than the organiser's and the auditor's",
+        "none: gates use the organiser's",
+        true,
+    ),
+    setting(
         "TICKIZ_AUDITOR_TOKEN",
         "bearer token of the auditor",
         "at least 16 characters of A-Z a-z 0-9 - . _ ~ + / =, another than the organiser's",

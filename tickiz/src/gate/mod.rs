@@ -39,7 +39,7 @@ pub struct GateArguments {
 enum GateCommand {
     /// Gets a show's bundle: the public keys, and which tickets are no longer valid.
     Fetch {
-        /// Where Tickiz is, such as https://tickets.example.com; asked with TICKIZ_ORGANIZER_TOKEN.
+        /// Where Tickiz is, such as https://tickets.example.com; asked with TICKIZ_GATE_TOKEN, or TICKIZ_ORGANIZER_TOKEN.
         #[arg(long, value_name = "URL")]
         api: String,
         /// The show's id.
@@ -66,7 +66,7 @@ enum GateCommand {
     },
     /// Hands in who was let in; may be repeated. Exit code 1 where somebody should not have been.
     Merge {
-        /// Where Tickiz is; asked with TICKIZ_ORGANIZER_TOKEN.
+        /// Where Tickiz is; asked with TICKIZ_GATE_TOKEN, or TICKIZ_ORGANIZER_TOKEN.
         #[arg(long, value_name = "URL")]
         api: String,
         /// The journal.
@@ -97,7 +97,8 @@ pub async fn run(config: &Config, arguments: GateArguments) -> anyhow::Result<Ex
 }
 
 fn token(config: &Config) -> anyhow::Result<&str> {
-    config.organizer_token.as_deref().context("TICKIZ_ORGANIZER_TOKEN is not set; the API is asked with it")
+    let token = config.gate_token.as_deref().or(config.organizer_token.as_deref());
+    token.context("neither TICKIZ_GATE_TOKEN nor TICKIZ_ORGANIZER_TOKEN is set; the API is asked with it")
 }
 
 async fn fetch(config: &Config, api: &str, event: &str, path: &Path) -> anyhow::Result<ExitCode> {

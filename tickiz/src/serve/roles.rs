@@ -290,6 +290,9 @@ pub async fn query_api(
     if let Some(token) = &tokens.organizer {
         access = access.with_organizer(token, demo::organizer_id());
     }
+    if let Some(token) = &tokens.gate {
+        access = access.with_gate(token, demo::organizer_id());
+    }
     if let Some(token) = &tokens.auditor {
         access = access.with_auditor(token);
     }

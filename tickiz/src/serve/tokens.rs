@@ -9,6 +9,8 @@ const TOKEN_BYTES: usize = 24;
 pub struct Tokens {
     /// The organiser's.
     pub organizer: Option<String>,
+    /// His gates', only where it is configured.
+    pub gate: Option<String>,
     /// The auditor's.
     pub auditor: Option<String>,
 }
@@ -18,7 +20,11 @@ impl Tokens {
     #[must_use]
     pub fn of(config: &Config, with_demo: bool) -> Self {
         let or_random = |token: &Option<String>| token.clone().or_else(|| with_demo.then(random_token));
-        Self { organizer: or_random(&config.organizer_token), auditor: or_random(&config.auditor_token) }
+        Self {
+            organizer: or_random(&config.organizer_token),
+            gate: config.gate_token.clone(),
+            auditor: or_random(&config.auditor_token),
+        }
     }
 }
 

@@ -155,6 +155,7 @@ impl Walk {
             E::BookingCancelled(_) => matches!(status, Some(S::Held | S::Confirmed)),
             E::BookingReinstated(_) => status == Some(S::Expired),
             E::BookingRefunded(_) => status == Some(S::Cancelled),
+            E::TicketsReissued(_) => status == Some(S::Confirmed),
             _ => status.is_some(),
         };
         if !legal {

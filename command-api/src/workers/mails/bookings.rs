@@ -31,6 +31,8 @@ impl News {
         match event {
             BookingDomainEvent::BookingConfirmed(confirmed) => Some(Self::Tickets(confirmed.tickets)),
             BookingDomainEvent::BookingReinstated(reinstated) => Some(Self::Tickets(reinstated.tickets)),
+            // The same mail with the new codes; those of the mail before let nobody in any more.
+            BookingDomainEvent::TicketsReissued(reissued) => Some(Self::Tickets(reissued.tickets)),
             BookingDomainEvent::BookingRefunded(refunded) => Some(Self::Refunded(refunded.amount.to_string())),
             BookingDomainEvent::BookingCancelled(cancelled) => {
                 (cancelled.by == CancelledBy::EventCancelled).then_some(Self::ShowCancelled)
@@ -63,11 +65,15 @@ impl OfBookings {
         let show = bookings.show(purchase.event_id).await.map_err(|error| Unwritten::later(&error))?;
         let show = show.ok_or_else(|| Unwritten::never("the show is not there"))?;
         let tickets = match news {
-            News::Tickets(tickets) => tickets.as_slice(),
-            News::Refunded(_) | News::ShowCancelled => &[],
+            // As they are by now: a code that was replaced before its mail went out would let nobody in.
+            News::Tickets(told) => {
+                let is_told = |ticket: &&IssuedTicket| told.iter().any(|told| told.ticket_id == ticket.ticket_id);
+                purchase.tickets.iter().filter(is_told).cloned().collect()
+            }
+            News::Refunded(_) | News::ShowCancelled => Vec::new(),
         };
         let notice = news.notice(&purchase, &show);
-        self.0.send(Told { booking: id, purchase: &purchase, show: &show, recorded, notice, tickets }).await
+        self.0.send(Told { booking: id, purchase: &purchase, show: &show, recorded, notice, tickets: &tickets }).await
     }
 }
 
