@@ -83,6 +83,8 @@ limits! {
     MAX_EVENTS: i32 = 100, "100", "Reading";
     /// `log(first:)`.
     MAX_LOG_ENTRIES: i32 = 1_000, "1,000", "Reading";
+    /// Conflicts of a `gateReport`; further ones are counted only.
+    MAX_GATE_CONFLICTS: usize = 1_000, "1,000", "Reading";
     /// Rows of `salesReport`.
     MAX_REPORT_ROWS: usize = 5_000, "5,000", "Reading";
     /// Sums that a `salesReport` is put together of: by show and ticket type, and by quarter of an hour where days are asked for.

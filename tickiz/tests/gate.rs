@@ -12,6 +12,7 @@ use support::{AUDITOR_TOKEN, Database, ORGANIZER_TOKEN, Start, Tickiz, buyer, co
 use tokio::io::AsyncWriteExt;
 use uuid::Uuid;
 
+const GATE_TOKEN: &str = "a-token-of-the-gates-0123456789";
 const CHECK_IN: &str = "mutation($input: CheckInInput!) { checkIn(input: $input) { \
     scanId outcome ticket { ticketType seatLabel } admission { at gate } } }";
 const MERGE: &str = "mutation($input: MergeScansInput!) { mergeScans(input: $input) { \
@@ -142,8 +143,33 @@ async fn gates_agree(start: Start<'_>) {
         assert_eq!(code(&answer), "INVALID_INPUT", "{answer}");
     }
 
-    let admitted = tickiz.log().await.iter().filter(|entry| entry["type"] == "TicketAdmitted").count();
+    let log = tickiz.log().await;
+    let admitted = log.iter().filter(|entry| entry["type"] == "TicketAdmitted").count();
     assert_eq!(admitted, 3, "one for each ticket");
+
+    // How it went, for the organiser and his gates; a gate's token does nothing else.
+    let report = "query($id: ID!, $position: Position) { gateReport(eventId: $id, minPosition: $position) { admitted \
+                  conflictCount conflicts { scanId outcome admission { gate } first { gate } } position } }";
+    let variables = json!({"id": show["id"], "position": log.last().expect("a position")["position"]});
+    for token in [ORGANIZER_TOKEN, GATE_TOKEN] {
+        let answer = tickiz.send(Some(token), report, variables.clone()).await;
+        let report = &answer["data"]["gateReport"];
+        assert_eq!((&report["admitted"], &report["conflictCount"]), (&json!(3), &json!(2)), "{answer}");
+        let conflicts = report["conflicts"].as_array().expect("a list");
+        let east = conflicts.iter().find(|conflict| conflict["scanId"] == json!(second)).expect("it is told");
+        assert_eq!(east["outcome"], "ALREADY_USED");
+        assert_eq!((&east["admission"]["gate"], &east["first"]["gate"]), (&json!("East"), &json!("North")));
+    }
+    for (token, expected) in [(None, "UNAUTHENTICATED"), (Some(AUDITOR_TOKEN), "FORBIDDEN")] {
+        assert_eq!(code(&tickiz.send(token, report, variables.clone()).await), expected);
+    }
+    let unknown = json!({"id": Uuid::new_v4()});
+    assert_eq!(code(&tickiz.send(Some(GATE_TOKEN), report, unknown).await), "NOT_FOUND");
+    let again = tickiz.send(Some(GATE_TOKEN), CHECK_IN, scan(&show, &codes[0], "North", Uuid::new_v4())).await;
+    assert_eq!(again["data"]["checkIn"]["outcome"], "ALREADY_USED", "{again}");
+    let cancel = "mutation($id: ID!) { cancelEvent(id: $id, reason: \"x\") { status } }";
+    assert_eq!(code(&tickiz.send(Some(GATE_TOKEN), cancel, json!({"id": show["id"]})).await), "FORBIDDEN");
+    assert_eq!(code(&tickiz.send(Some(GATE_TOKEN), "{ log { position } }", json!({})).await), "FORBIDDEN");
     assert_eq!(tickiz.booking(&booking).await["status"], "CONFIRMED");
     tickiz.stop().await;
 }
@@ -151,7 +177,8 @@ async fn gates_agree(start: Start<'_>) {
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_comes_in_twice_and_whoever_is_not_let_in_is_told_why() {
     let folder = tempfile::tempdir().expect("a folder");
-    gates_agree(Start { data_dir: Some(folder.path()), ..Start::default() }).await;
+    let environment = vec![("TICKIZ_GATE_TOKEN", GATE_TOKEN)];
+    gates_agree(Start { data_dir: Some(folder.path()), environment, ..Start::default() }).await;
     let (code, report) = Tickiz::verify(folder.path(), None).await;
     assert_eq!(code, 0, "{report}");
 }
@@ -160,7 +187,9 @@ async fn nobody_comes_in_twice_and_whoever_is_not_let_in_is_told_why() {
 async fn gates_agree_on_mysql_too() {
     let Some(database) = Database::create("TICKIZ_TEST_MYSQL_URL").await else { return };
     let folder = tempfile::tempdir().expect("a folder");
-    gates_agree(Start { data_dir: Some(folder.path()), mysql_url: Some(&database.url), ..Start::default() }).await;
+    let environment = vec![("TICKIZ_GATE_TOKEN", GATE_TOKEN)];
+    let (data_dir, mysql_url) = (Some(folder.path()), Some(database.url.as_str()));
+    gates_agree(Start { data_dir, mysql_url, environment, ..Start::default() }).await;
     let (code, report) = Tickiz::verify(folder.path(), Some(&database.url)).await;
     assert_eq!(code, 0, "{report}");
     database.drop_it().await;

@@ -20,6 +20,8 @@ const WEIGHTS: &[(&str, &str, u64, u64)] = &[
     ("Query", "seatMap", 50, 1),
     ("Query", "salesReport", 100, 1),
     ("SalesReport", "rows", 1, 50),
+    ("Query", "gateReport", 200, 1),
+    ("GateReport", "conflicts", 1, 50),
     ("Event", "ticketTypes", 1, 5),
     ("SeatMap", "sections", 100, 10),
     ("SeatSection", "rows", 1, 10),

@@ -15,6 +15,7 @@ use super::{
     enums::EventOrder,
     event::{Event, EventConnection, EventEdge, PageInfo},
     filter,
+    gate::{GateReport, gate_report},
     inputs::EventFilter,
     log::LogEntry,
     report::{SalesReport, SalesReportFilter, SalesReportGroup, report},
@@ -142,6 +143,17 @@ impl Query {
     ) -> Result<SalesReport, async_graphql::Error> {
         let min_position = min_position.as_ref().map(|position| position.0.as_str());
         report(app_of(ctx), caller_of(ctx), filter, &group_by.unwrap_or_default(), min_position).await
+    }
+
+    /// For organisers and their gates: how many were let in with tickets of a show, and who should not have been.
+    async fn gate_report(
+        &self,
+        ctx: &Context<'_>,
+        event_id: ID,
+        min_position: Option<Position>,
+    ) -> Result<GateReport, async_graphql::Error> {
+        at_least(ctx, min_position).await?;
+        Ok(gate_report(app_of(ctx), caller_of(ctx), &event_id).await?)
     }
 
     /// For auditors: the log itself, in order.

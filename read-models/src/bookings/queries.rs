@@ -7,7 +7,12 @@ use tickiz_domain::{
 use uuid::Uuid;
 
 use super::tables::{status_of, view_of};
-use crate::{BookingView, ReadError, projection::Projection, sql::versioned, store::ReadStore};
+use crate::{
+    BookingView, ReadError,
+    projection::Projection,
+    sql::{Value, versioned},
+    store::ReadStore,
+};
 
 const READ_BOOKING: &str = "SELECT booking_id, document, position FROM rm_bookings_v1 WHERE booking_id = ?";
 
@@ -20,6 +25,11 @@ const READ_INVALID_OF_EVENT: &str = "\
     WHERE event_id = ? AND booking_id > ? AND position > ? AND (status IN ('CANCELLED', 'REFUNDED') \
     OR (status = 'CONFIRMED' AND REPLACE(document, '\"revision\":0,', '') LIKE '%\"revision\":%')) \
     ORDER BY booking_id LIMIT ?";
+
+// A booking without scans does not say `"scans"` at all.
+const READ_SCANNED_OF_EVENT: &str = "\
+    SELECT booking_id, document, position FROM rm_bookings_v1 \
+    WHERE event_id = ? AND booking_id > ? AND document LIKE '%\"scans\":[{%' ORDER BY booking_id LIMIT ?";
 
 impl ReadStore {
     /// A booking.
@@ -81,29 +91,39 @@ impl ReadStore {
         after: Option<BookingId>,
         limit: u32,
     ) -> Result<Vec<BookingView>, ReadError> {
+        let binds = vec![id.0.into(), after_or_first(after), since.into(), i64::from(limit).into()];
+        self.views(READ_INVALID_OF_EVENT, binds, limit).await
+    }
+
+    /// The bookings of a show of whose tickets one was scanned, in the order of their ids, after one of them, at most `limit`.
+    ///
+    /// # Errors
+    /// When the store fails or a row is damaged.
+    pub async fn scanned_of_event(
+        &self,
+        id: EventId,
+        after: Option<BookingId>,
+        limit: u32,
+    ) -> Result<Vec<BookingView>, ReadError> {
+        let binds = vec![id.0.into(), after_or_first(after), i64::from(limit).into()];
+        self.views(READ_SCANNED_OF_EVENT, binds, limit).await
+    }
+
+    /// Whole bookings, at most `limit`.
+    async fn views(&self, sql: &'static str, binds: Vec<Value>, limit: u32) -> Result<Vec<BookingView>, ReadError> {
         loop {
             let version = self.version(Projection::Bookings);
-            let page = self.invalid_of_event_of(version, id, since, after, limit).await;
+            let read = async {
+                let sql = versioned(sql, version);
+                let rows = self.inner.pools.reader().await?.rows(sql, binds.clone()).await?;
+                rows.iter().map(view_of).collect()
+            };
+            let page: Result<Vec<BookingView>, ReadError> = read.await;
             let is_full = |page: &Vec<_>| page.len() == limit as usize;
             if !self.has_moved(Projection::Bookings, version, &page, is_full).await {
                 return page;
             }
         }
-    }
-
-    async fn invalid_of_event_of(
-        &self,
-        version: i32,
-        id: EventId,
-        since: i64,
-        after: Option<BookingId>,
-        limit: u32,
-    ) -> Result<Vec<BookingView>, ReadError> {
-        let sql = versioned(READ_INVALID_OF_EVENT, version);
-        let after = after.map_or(Uuid::nil(), |id| id.0);
-        let binds = vec![id.0.into(), after.into(), since.into(), i64::from(limit).into()];
-        let rows = self.inner.pools.reader().await?.rows(sql, binds).await?;
-        rows.iter().map(view_of).collect()
     }
 
     async fn bookings_of_event_of(
@@ -114,9 +134,7 @@ impl ReadStore {
         limit: u32,
     ) -> Result<Vec<(BookingId, BookingStatus)>, ReadError> {
         let sql = versioned(READ_BOOKINGS_OF_EVENT, version);
-        // No id is all zeros, so this is before the first.
-        let after = after.map_or(Uuid::nil(), |id| id.0);
-        let binds = vec![id.0.into(), after.into(), i64::from(limit).into()];
+        let binds = vec![id.0.into(), after_or_first(after), i64::from(limit).into()];
         let rows = self.inner.pools.reader().await?.rows(sql, binds).await?;
         let of = |row: &crate::sql::Row| {
             let id = BookingId(row.uuid(0)?);
@@ -124,4 +142,9 @@ impl ReadStore {
         };
         rows.iter().map(of).collect()
     }
+}
+
+/// Where a page begins. No id is all zeros, so that is before the first.
+fn after_or_first(after: Option<BookingId>) -> Value {
+    after.map_or(Uuid::nil(), |id| id.0).into()
 }

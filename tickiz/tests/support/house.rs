@@ -49,8 +49,16 @@ fn server(variable: &str) -> Option<String> {
     found
 }
 
+/// Below those that Linux gives to outgoing connections, of which the first processes make many before the last one listens.
+const PORTS: std::ops::Range<u16> = 20_000..32_000;
+
 fn free_ports(count: usize) -> Vec<u16> {
-    let held: Vec<TcpListener> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0").expect("a free port")).collect();
+    let mut held = Vec::new();
+    while held.len() < count {
+        let [high, low, ..] = uuid::Uuid::new_v4().into_bytes();
+        let port = PORTS.start + u16::from_be_bytes([high, low]) % (PORTS.end - PORTS.start);
+        held.extend(TcpListener::bind(("127.0.0.1", port)).ok());
+    }
     held.iter().map(|listener| listener.local_addr().expect("it is bound").port()).collect()
 }
 

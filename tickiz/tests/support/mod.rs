@@ -90,7 +90,8 @@ impl Tickiz {
                     return url.trim_end_matches('/').to_owned();
                 }
             }
-            panic!("the program ended before it listened");
+            let said = start.log.and_then(|path| std::fs::read_to_string(path).ok()).unwrap_or_default();
+            panic!("the program ended before it listened: {said}");
         })
         .await
         .expect("the program listens in time");
