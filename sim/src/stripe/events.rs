@@ -154,3 +154,25 @@ pub(super) fn paged(request: &Request<'_>, all: Vec<Value>, url: &str) -> Result
     let more = if request.form.contains_key("ending_before") { from > 0 } else { to_page < to };
     Ok(json!({ "object": "list", "data": all[from..to_page], "has_more": more, "url": url }))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::signature;
+
+    #[test]
+    fn the_published_vectors_are_signed_so() {
+        let vectors: Vec<Value> = serde_json::from_str(include_str!("../../tests/vectors.json")).expect("JSON");
+        let mut seen = 0;
+        for vector in vectors.iter().filter(|vector| vector["timestamp"].is_i64()) {
+            let text = |name: &str| vector[name].as_str().unwrap_or_default();
+            let seconds = vector["timestamp"].as_i64().unwrap_or(0);
+            let start = format!("t={seconds},v1={},", text("expected"));
+            assert!(signature(text("secret"), seconds, text("body"), false).starts_with(&start), "{}", text("id"));
+            assert!(!signature(text("secret"), seconds, text("body"), true).starts_with(&start), "{}", text("id"));
+            seen += 1;
+        }
+        assert_eq!(seen, 5);
+    }
+}

@@ -45,7 +45,32 @@ pub(super) fn barred(secret: &str, values: &[&str]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{query, signed_text, verifies};
+    use serde_json::Value;
+
+    use super::{barred, query, signed_text, verifies};
+
+    #[test]
+    fn the_published_vectors_verify() {
+        let vectors: Vec<Value> = serde_json::from_str(include_str!("../../tests/vectors.json")).expect("JSON");
+        let mut seen = 0;
+        for vector in vectors.iter().filter(|vector| vector["id"].as_str().is_some_and(|id| id.starts_with("vnpay"))) {
+            let text = |name: &str| vector[name].as_str().unwrap_or_default();
+            let (secret, expected) = (text("secret"), text("expected"));
+            if vector.get("params").is_some() {
+                let values: Vec<&str> = text("message").split('|').collect();
+                assert_eq!(barred(secret, &values), expected, "{}", text("id"));
+            } else if let Some(whole) = vector["query_string"].as_str().or(vector["url"].as_str()) {
+                let whole = whole.split_once('?').map_or(whole, |(_, query)| query);
+                assert_eq!(signed_text(whole), text("message"), "{}", text("id"));
+                assert!(verifies(secret, whole), "{}", text("id"));
+                assert!(!verifies(secret, &whole.replacen("vnp_Amount=4", "vnp_Amount=5", 1)), "{}", text("id"));
+            } else {
+                assert!(verifies(secret, &format!("{}&vnp_SecureHash={expected}", text("message"))), "{}", text("id"));
+            }
+            seen += 1;
+        }
+        assert_eq!(seen, 16);
+    }
 
     #[test]
     fn the_wires_bytes_are_signed_by_name_without_what_is_empty() {

@@ -95,7 +95,13 @@ pub const START_MS: i64 = 1_767_225_600_000;
 impl Program {
     /// Starts it, with the clock frozen at [`START_MS`].
     pub async fn new(webhooks: &[(&str, &str)]) -> Self {
+        Self::with_secrets(webhooks, "{}").await
+    }
+
+    /// The same with other keys, as JSON.
+    pub async fn with_secrets(webhooks: &[(&str, &str)], secrets: &str) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tickiz-sim"));
+        command.env("TICKIZ_SIM_SECRETS", secrets);
         command.args(["--listen", "127.0.0.1:0"]).stdout(Stdio::piped());
         for (gateway, url) in webhooks {
             command.args(["--webhooks-to", &format!("{gateway}={url}")]);
