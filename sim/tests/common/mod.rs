@@ -35,19 +35,20 @@ struct Inbox {
 pub struct Merchant {
     pub url: String,
     inbox: Arc<Mutex<Inbox>>,
-    usual: (u16, String),
 }
+
+/// What the merchant's server knows: its inbox, and its usual answer.
+type Known = (Arc<Mutex<Inbox>>, (u16, String));
 
 impl Merchant {
     pub async fn new(status: u16, body: &str) -> Self {
         let inbox = Arc::new(Mutex::new(Inbox::default()));
-        let usual = (status, body.to_owned());
-        let state = (Arc::clone(&inbox), usual.clone());
+        let state: Known = (Arc::clone(&inbox), (status, body.to_owned()));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let url = format!("http://{}/hook", listener.local_addr().expect("an address"));
         let app = axum::Router::new().fallback(take).with_state(state);
         tokio::spawn(async move { axum::serve(listener, app).await });
-        Self { url, inbox, usual }
+        Self { url, inbox }
     }
 
     /// The next webhook is answered so.
@@ -65,7 +66,7 @@ impl Merchant {
     }
 }
 
-async fn take(State((inbox, usual)): State<(Arc<Mutex<Inbox>>, (u16, String))>, request: Request) -> Response {
+async fn take(State((inbox, usual)): State<Known>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let body = axum::body::to_bytes(body, 1 << 20).await.expect("a body");
     let body = String::from_utf8(body.to_vec()).expect("UTF-8");
