@@ -10,6 +10,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("tickiz-audit", &[]),
     ("tickiz-documents", &["tickiz-domain", "tickiz-tickets"]),
     ("tickiz-telemetry", &[]),
+    ("tickiz-sim", &[]),
     ("tickiz-contract", &["tickiz-domain"]),
     ("tickiz-event-log", &["tickiz-domain"]),
     (

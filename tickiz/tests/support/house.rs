@@ -1,10 +1,10 @@
 //! Tickiz distributed: every role twice as a process of its own, over one MySQL, one Kafka and one Redis.
 
-use std::{collections::BTreeMap, net::TcpListener, path::PathBuf};
+use std::{collections::BTreeMap, path::PathBuf};
 
 use serde_json::Value;
 
-use super::{Database, Start, Tickiz, command};
+use super::{Database, Start, Tickiz, command, free_ports};
 
 /// What runs: role and which of the two.
 pub const PROCESSES: [(&str, usize); 10] = [
@@ -47,19 +47,6 @@ fn server(variable: &str) -> Option<String> {
         println!("skipped: {variable} is not set; `cargo xtask test` sets it");
     }
     found
-}
-
-/// Below those that Linux gives to outgoing connections, of which the first processes make many before the last one listens.
-const PORTS: std::ops::Range<u16> = 20_000..32_000;
-
-fn free_ports(count: usize) -> Vec<u16> {
-    let mut held = Vec::new();
-    while held.len() < count {
-        let [high, low, ..] = uuid::Uuid::new_v4().into_bytes();
-        let port = PORTS.start + u16::from_be_bytes([high, low]) % (PORTS.end - PORTS.start);
-        held.extend(TcpListener::bind(("127.0.0.1", port)).ok());
-    }
-    held.iter().map(|listener| listener.local_addr().expect("it is bound").port()).collect()
 }
 
 impl House {

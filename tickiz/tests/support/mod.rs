@@ -357,3 +357,17 @@ async fn execute(server: &str, statement: String) {
     let mut connection = sqlx::MySqlConnection::connect(server).await.expect("the test server answers");
     connection.execute(sqlx::AssertSqlSafe(statement)).await.expect("the statement is legal");
 }
+
+/// Below those that Linux gives to outgoing connections, of which the first processes make many before the last one listens.
+const PORTS: std::ops::Range<u16> = 20_000..32_000;
+
+/// Ports of this machine that nobody listens on.
+pub fn free_ports(count: usize) -> Vec<u16> {
+    let mut held = Vec::new();
+    while held.len() < count {
+        let [high, low, ..] = uuid::Uuid::new_v4().into_bytes();
+        let port = PORTS.start + u16::from_be_bytes([high, low]) % (PORTS.end - PORTS.start);
+        held.extend(std::net::TcpListener::bind(("127.0.0.1", port)).ok());
+    }
+    held.iter().map(|listener| listener.local_addr().expect("it is bound").port()).collect()
+}

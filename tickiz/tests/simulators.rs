@@ -1,0 +1,133 @@
+//! Whole purchases by Stripe and VNPay, through the simulators of both: paid on their pages, told by their signed webhooks, given back
+//! by their refunds. Our clients and the simulators share no code.
+
+mod support;
+
+use std::{path::Path, process::Stdio, time::Duration};
+
+use serde_json::{Value, json};
+use support::{Start, Tickiz, buyer, data, free_ports, general_admission};
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::{Child, Command},
+};
+
+/// The simulators; killed with this.
+struct Simulators {
+    _process: Child,
+    at: Value,
+    http: reqwest::Client,
+}
+
+impl Simulators {
+    /// Those that tell this address; `None` where the program is not built.
+    async fn start(tickiz: &str) -> Option<Self> {
+        let program = Path::new(env!("CARGO_BIN_EXE_tickiz")).with_file_name("tickiz-sim");
+        if !program.exists() {
+            assert!(std::env::var("TICKIZ_TEST_REQUIRE_SERVERS").is_err(), "there is no {}", program.display());
+            println!("skipped: `cargo xtask test` runs it");
+            return None;
+        }
+        let mut process = Command::new(program)
+            .args(["--listen", "127.0.0.1:0"])
+            .args(["--webhooks-to", &format!("stripe={tickiz}/webhooks/stripe")])
+            .args(["--webhooks-to", &format!("vnpay={tickiz}/webhooks/vnpay")])
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("the simulators start");
+        let mut lines = BufReader::new(process.stdout.take().expect("it is piped")).lines();
+        let line = lines.next_line().await.expect("a line").expect("where they listen");
+        let at = serde_json::from_str(&line).expect("JSON");
+        let http = reqwest::Client::builder().no_proxy().build().expect("the client has no odd settings");
+        Some(Self { _process: process, at, http })
+    }
+
+    fn gateway(&self, name: &str) -> String {
+        self.at["gateways"][name].as_str().unwrap_or_else(|| panic!("{}", self.at)).to_owned()
+    }
+
+    /// Lets so many milliseconds pass at the gateways.
+    async fn pass(&self, milliseconds: u64) {
+        let url = format!("{}/clock", self.at["control"].as_str().expect("an address"));
+        let passed = self.http.post(url).json(&json!({"advance_ms": milliseconds})).send().await.expect("it answers");
+        assert!(passed.status().is_success(), "{}", passed.status());
+    }
+
+    /// The customer opens the page and pays there.
+    async fn approve(&self, gateway: &str, page: &str, reference: &str) {
+        let opened = self.http.get(page).send().await.expect("the page answers");
+        assert!(opened.status().is_success(), "{page}: {}", opened.status());
+        let control = self.at["control"].as_str().expect("an address");
+        let url = format!("{control}/{gateway}/payments/{reference}/approve");
+        let done = self.http.post(&url).send().await.expect("it answers");
+        let (status, text) = (done.status(), done.text().await.expect("a text"));
+        assert!(status.is_success(), "{url}: {status} {text}");
+    }
+}
+
+/// What the gateway's page calls the attempt.
+fn reference(method: &str, page: &str) -> String {
+    let url = reqwest::Url::parse(page).expect("an address");
+    let by_name = |name: &str| url.query_pairs().find(|(of, _)| of == name).map(|(_, value)| value.into_owned());
+    match method {
+        "VNPAY" => by_name("vnp_TxnRef").expect("a reference"),
+        _ => url.path_segments().and_then(|mut parts| parts.next_back().map(str::to_owned)).expect("a session"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_ticket_is_bought_and_given_back_at_each_simulated_gateway() {
+    let url = format!("http://127.0.0.1:{}", free_ports(1)[0]);
+    let Some(simulators) = Simulators::start(&url).await else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let (stripe, vnpay) = (simulators.gateway("stripe"), simulators.gateway("vnpay"));
+    let (page, calls) = (format!("{vnpay}/paymentv2/vpcpay.html"), format!("{vnpay}/merchant_webapi/api/transaction"));
+    let environment = vec![
+        ("TICKIZ_LISTEN", url.trim_start_matches("http://")),
+        ("TICKIZ_PUBLIC_URL", &url),
+        ("TICKIZ_STRIPE_KEY", "sk_test_tickiz"),
+        ("TICKIZ_STRIPE_WEBHOOK_SECRET", "whsec_tickiz_simulator"),
+        ("TICKIZ_STRIPE_URL", &stripe),
+        ("TICKIZ_VNPAY_TMN_CODE", "TICKIZ01"),
+        ("TICKIZ_VNPAY_HASH_SECRET", "TICKIZSIMULATORTICKIZSIMULATOR01"),
+        ("TICKIZ_VNPAY_PAGE_URL", &page),
+        ("TICKIZ_VNPAY_API_URL", &calls),
+    ];
+    let tickiz = Tickiz::start(Start { data_dir: Some(folder.path()), environment, ..Start::default() }).await;
+    for (method, gateway, price, currency) in
+        [("VNPAY", "vnpay", "200000", "VND"), ("STRIPE", "stripe", "20.00", "USD")]
+    {
+        let show = tickiz.publish(general_admission(method, price, currency, 10)).await;
+        let tickets = json!([{"ticketTypeId": show["ticketTypes"][0]["id"], "quantity": 2}]);
+        let placed = tickiz
+            .place(json!({"eventId": show["id"], "tickets": tickets, "buyer": buyer("lan"), "idempotencyKey": method}))
+            .await;
+        let booking = data(placed)["placeBooking"].clone();
+        let input = json!({"bookingId": booking["id"], "method": method, "accessToken": booking["accessToken"],
+                           "idempotencyKey": "p"});
+        let pay = "mutation($input: PayBookingInput!) { payBooking(input: $input) { redirectUrl } }";
+        let paid = tickiz.ask(pay, json!({"input": input})).await;
+        let page = paid["payBooking"]["redirectUrl"].as_str().unwrap_or_else(|| panic!("{method}: {paid}")).to_owned();
+        simulators.approve(gateway, &page, &reference(method, &page)).await;
+        let confirmed = tickiz.wait_for_status(&booking, "CONFIRMED").await;
+        assert_eq!(confirmed["tickets"].as_array().map(Vec::len), Some(2), "{method}: {confirmed}");
+        let cancel = "mutation($input: CancelBookingInput!) { cancelBooking(input: $input) { status } }";
+        let input = json!({"bookingId": booking["id"], "accessToken": booking["accessToken"], "idempotencyKey": "c"});
+        tickiz.ask(cancel, json!({"input": input})).await;
+        // VNPay takes its time until the bank has the money.
+        let refunding = async {
+            loop {
+                simulators.pass(60_000).await;
+                tokio::time::sleep(Duration::from_millis(500)).await;
+            }
+        };
+        tokio::select! {
+            _ = tickiz.wait_for_status(&booking, "REFUNDED") => {}
+            () = refunding => {}
+        }
+    }
+    tickiz.stop().await;
+    let (code, report) = Tickiz::verify(folder.path(), None).await;
+    assert_eq!(code, 0, "{report}");
+}
