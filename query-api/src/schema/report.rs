@@ -29,7 +29,7 @@ use super::{
 };
 use crate::{
     access::{Action, allow},
-    app::{App, Failure, Fault, invalid},
+    app::{Answered, App, Failure, Fault, invalid},
     limits::{MAX_FILTER_CHARS, MAX_REPORT_GROUPS, MAX_REPORT_ROWS},
 };
 
@@ -132,15 +132,15 @@ impl SalesReportRow {
         share(self.sums.sold, self.sums.placed)
     }
     /// Money that came. Of a booking with several ticket types each gets a part as its price is to the booking's.
-    async fn received(&self) -> Result<Money, Fault> {
+    async fn received(&self) -> Answered<Money> {
         self.money(self.sums.received_minor)
     }
     /// Money that went back.
-    async fn refunded(&self) -> Result<Money, Fault> {
+    async fn refunded(&self) -> Answered<Money> {
         self.money(self.sums.refunded_minor)
     }
     /// received less refunded.
-    async fn net(&self) -> Result<Money, Fault> {
+    async fn net(&self) -> Answered<Money> {
         self.money(self.sums.received_minor - self.sums.refunded_minor)
     }
     /// How many tickets there are, where the rows are apart by show or ticket type and not by day.
@@ -158,9 +158,11 @@ fn share(part: i64, whole: i64) -> f64 {
 }
 
 impl SalesReportRow {
-    fn money(&self, minor: i64) -> Result<Money, Fault> {
+    fn money(&self, minor: i64) -> Answered<Money> {
         let currency = Currency::parse(self.key.currency).map_err(Fault::new)?;
-        Ok(tickiz_domain::money::Money::try_new(minor, currency).map_err(Fault::new)?.into())
+        // Of very many bookings of very dear tickets the sum is no amount any more.
+        let sum = tickiz_domain::money::Money::try_new(minor, currency);
+        Ok(sum.map_err(|error| too_long(format!("a sum of it is too high: {error}")))?.into())
     }
 }
 
@@ -257,7 +259,7 @@ pub async fn report(
 }
 
 fn too_long(what: String) -> Refusal {
-    let message = format!("the report is too long: {what}; ask for one show, one city or a shorter time");
+    let message = format!("the report is too long: {what}; ask for one show, or a shorter time");
     Refusal::new(tickiz_contract::ErrorCode::LimitExceeded, message)
 }
 

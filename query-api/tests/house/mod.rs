@@ -27,6 +27,8 @@ use uuid::Uuid;
 use self::shows::Stage;
 
 pub const ORGANIZER_TOKEN: &str = "organizer-token";
+/// Of an organiser who has no show here.
+pub const OTHER_ORGANIZER_TOKEN: &str = "other-organizer-token";
 pub const AUDITOR_TOKEN: &str = "auditor-token";
 pub const ORGANIZER: OrganizerId = OrganizerId(Uuid::from_u128(1));
 /// The access token of every booking here.
@@ -76,7 +78,10 @@ impl House {
         let asked = Arc::new(Mutex::new(Vec::new()));
         let mut signer = KeyRing::default();
         signer.add(TicketSigner::from_seed(1, &[7; 32])).unwrap();
-        let access = AccessPolicy::new().with_organizer(ORGANIZER_TOKEN, ORGANIZER).with_auditor(AUDITOR_TOKEN);
+        let access = AccessPolicy::new()
+            .with_organizer(ORGANIZER_TOKEN, ORGANIZER)
+            .with_organizer(OTHER_ORGANIZER_TOKEN, OrganizerId(Uuid::from_u128(2)))
+            .with_auditor(AUDITOR_TOKEN);
         let api = Arc::new(QueryApi::new(QueryApiParts {
             wallets: tickiz_query_api::Wallets::default(),
             bundles: tickiz_tickets::BundleSigner::from_seed(&[9; 32]),

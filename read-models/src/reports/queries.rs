@@ -97,7 +97,7 @@ const SUMS: &str = "\
     CAST(SUM(received_minor) AS SIGNED), CAST(SUM(refunded_minor) AS SIGNED)";
 
 impl ReadStore {
-    /// Sums by show, ticket type and currency, at most `limit`, in no order.
+    /// Sums by show, ticket type and currency, in the order of their ids, at most `limit`.
     ///
     /// # Errors
     /// When the store fails or a row is damaged.
@@ -131,7 +131,8 @@ impl ReadStore {
             "SELECT event_id, ticket_type_id, currency, part_of, {SUMS} FROM (\
                 SELECT event_id, ticket_type_id, currency, {quarter} AS part_of, status, sold, tickets, received_minor, \
                 refunded_minor FROM rm_reports_v1{wheres}) AS parts \
-            GROUP BY event_id, ticket_type_id, currency, part_of LIMIT ?"
+            GROUP BY event_id, ticket_type_id, currency, part_of \
+            ORDER BY event_id, ticket_type_id, currency, part_of LIMIT ?"
         );
         let rows = self.inner.pools.reader().await?.rows(versioned(sql, version), binds).await?;
         let of = |row: &crate::sql::Row| {
