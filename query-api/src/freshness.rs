@@ -2,7 +2,8 @@
 //!
 //! Each answer of the write side that passes through here is noted with its position; whoever then reads the same show or
 //! booking waits until the read models have come that far, within a bound. A caller who comes by another process brings the
-//! position himself, as `minPosition`. Nothing here is needed for being right: who waits too long gets what is there.
+//! position himself, as `minPosition`. Who waits too long gets what is there, old as it is; but nobody is told that what he
+//! himself made is not there: where it may only not have been read yet, the answer is to ask again.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -45,11 +46,12 @@ impl Freshness {
         self.noted.insert(booking, position).await;
     }
 
-    /// Waits for what was done to one show or booking.
-    pub async fn of(&self, reads: &ReadStore, subject: Uuid) -> Result<(), ReadError> {
+    /// Waits for what was done to one show or booking; the position that the read models did not reach in time, if so. What is
+    /// not found then may be there nevertheless.
+    pub async fn of(&self, reads: &ReadStore, subject: Uuid) -> Result<Option<i64>, ReadError> {
         match self.noted.get(&subject).await {
-            Some(position) => self.reach(reads, position).await.map(|_| ()),
-            None => Ok(()),
+            Some(position) => Ok((!self.reach(reads, position).await?).then_some(position)),
+            None => Ok(None),
         }
     }
 
@@ -101,7 +103,7 @@ impl Freshness {
 }
 
 /// The refusal where what is asked for is not there in time.
-fn late(wanted: i64) -> Failure {
+pub fn late(wanted: i64) -> Failure {
     let message =
         format!("the read models have not reached position {wanted} within {} s", MIN_POSITION_WAIT.as_secs());
     let mut refusal = Refusal::new(ErrorCode::Overloaded, message);

@@ -226,6 +226,32 @@ async fn min_position_waits_within_its_bound() {
     }
 }
 
+/// The read models may stand still for long, with their stream or their store; that is no reason to tell somebody that what he just
+/// made is not there.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_just_made_is_never_denied() {
+    let house = House::default().open().await;
+    let place = "mutation { placeBooking(input: {eventId: \"unread\", seats: [{seatId: \"A-1\"}], buyer: {name: \"n\", email: \"e\"}, idempotencyKey: \"k\"}) { id } }";
+    let booking = "query($id: ID!) { booking(id: $id, accessToken: \"buyer-token\") { status } }";
+    let event = "query($id: ID!) { event(id: $id) { status } }";
+    let (unread, unseen) = (json!({"id": house::UNREAD.to_string()}), json!({"id": house.stage.unseen.0.to_string()}));
+    let code = |answer: Value| answer["errors"][0]["extensions"]["code"].clone();
+    assert_eq!(code(house.ask(None, booking, unread.clone()).await), "NOT_FOUND", "nobody made it yet");
+    assert_eq!(house.ask(None, event, unseen.clone()).await, json!({"data": {"event": null}}));
+
+    let placed = house.ask(None, place, json!({})).await;
+    assert_eq!(placed["data"]["placeBooking"]["id"], unread["id"], "{placed}");
+    let late = house.ask(None, booking, unread.clone()).await;
+    assert_eq!(late["errors"][0]["extensions"]["code"], "OVERLOADED", "{late}");
+    assert!(late["errors"][0]["extensions"]["retryAfterMs"].is_u64());
+    let page = house.get(&format!("/tickets/{}?token={ACCESS_TOKEN}", house::UNREAD)).await;
+    assert_eq!(page.status, 503, "the page says to come again");
+
+    let publish = "mutation { publishEvent(id: \"unread\") { id } }";
+    assert_eq!(house.ask(Some(ORGANIZER_TOKEN), publish, json!({})).await["data"]["publishEvent"]["id"], unseen["id"]);
+    assert_eq!(code(house.ask(None, event, unseen).await), "OVERLOADED");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_filter_cannot_mean_is_told_by_path() {
     let house = House::default().open().await;

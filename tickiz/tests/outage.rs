@@ -165,8 +165,10 @@ impl Patient {
     }
 
     async fn status(&self, booking: &Value) -> String {
-        let query = "query($id: ID!, $token: String) { booking(id: $id, accessToken: $token) { status } }";
-        let variables = json!({"id": booking["id"], "token": booking["accessToken"]});
+        // By either front: the one that did not sell it has to be told how new the answer must be.
+        let query = "query($id: ID!, $token: String, $position: Position) {
+            booking(id: $id, accessToken: $token, minPosition: $position) { status } }";
+        let variables = json!({"id": booking["id"], "token": booking["accessToken"], "position": booking["position"]});
         let data = self.ask(query, variables).await.expect("a buyer sees his booking");
         data["booking"]["status"].as_str().unwrap_or("not there yet").to_owned()
     }

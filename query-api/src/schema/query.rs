@@ -26,14 +26,21 @@ use crate::{
     access::{Action, allow},
     app::{Answered, App, Failure, Fault, Nullable, invalid, position},
     audit::AuditQuery,
+    freshness::late,
     limits::MAX_LOG_ENTRIES,
 };
 
 /// A show that the caller may see; `None` where it is not there, or not his to see.
+///
+/// # Errors
+/// `OVERLOADED` where it was made here and the read models do not have it yet.
 pub async fn visible_show(app: &App, caller: &Caller, id: EventId) -> Answered<Option<Arc<EventView>>> {
-    app.freshness.of(&app.reads, id.0).await?;
-    let show = app.front.event(id).await?;
-    Ok(show.filter(|view| allow(caller, Action::SeeShow(&view.show)).is_ok()))
+    let unread = app.freshness.of(&app.reads, id.0).await?;
+    match (app.front.event(id).await?, unread) {
+        (Some(view), _) => Ok(allow(caller, Action::SeeShow(&view.show)).is_ok().then_some(view)),
+        (None, Some(position)) => Err(late(position)),
+        (None, None) => Ok(None),
+    }
 }
 
 /// Waits for what the caller has seen already; up to where that is, 0 where he does not say.
@@ -73,12 +80,13 @@ async fn booking(
 /// A booking that the caller may see.
 ///
 /// # Errors
-/// `NOT_FOUND` where it is not there, or not his to see.
+/// `NOT_FOUND` where it is not there, or not his to see; `OVERLOADED` where it was placed here and the read models do not have it
+/// yet.
 pub async fn visible_booking(app: &App, caller: &Caller, id: &str, token: Option<&str>) -> Answered<BookingView> {
     let missing = || Refusal::not_found("booking");
     let id: BookingId = id.parse().map_err(|_| missing())?;
-    app.freshness.of(&app.reads, id.0).await?;
-    let view = app.reads.booking(id).await?.ok_or_else(missing)?;
+    let unread = app.freshness.of(&app.reads, id.0).await?;
+    let view = app.reads.booking(id).await?.ok_or_else(|| unread.map_or_else(|| missing().into(), late))?;
     allow(caller, Action::SeeBooking(&view.purchase, token))?;
     Ok(view)
 }

@@ -14,7 +14,7 @@ use tickiz_contract::{
     Answer, BookingAnswer, CallContext, Commands, ErrorCode, EventAnswer, PaymentAnswer, Refusal, Refusals, Request,
     request::AccessToken,
 };
-use tickiz_domain::ids::OrganizerId;
+use tickiz_domain::ids::{BookingId, OrganizerId};
 use tickiz_event_log::{EventLog, LogOptions, LogService};
 use tickiz_projections::{LiveService, ProjectorOptions, ProjectorService, live::LiveOptions};
 use tickiz_query_api::{AccessPolicy, HttpLimits, QueryApi, QueryApiParts, SocketLimits, serve};
@@ -33,6 +33,8 @@ pub const AUDITOR_TOKEN: &str = "auditor-token";
 pub const ORGANIZER: OrganizerId = OrganizerId(Uuid::from_u128(1));
 /// The access token of every booking here.
 pub const ACCESS_TOKEN: &str = "buyer-token";
+/// A booking that was placed and that the read models do not have.
+pub const UNREAD: BookingId = BookingId(Uuid::from_u128(23));
 /// How long anything may take before a test gives up.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -146,6 +148,10 @@ impl Commands for ByTheBook {
                 }
                 "overloaded" => Err(Refusal::overloaded(250).into()),
                 "internal" => Err(Refusal::internal().into()),
+                "unread" => {
+                    let (id, show) = stage.unseen.clone();
+                    Ok(Answer::Event(Box::new(EventAnswer { id, show, position: stage.head() + 1 })))
+                }
                 "unfit" => Ok(Answer::Booking(Box::new(booking(false)))),
                 _ => event(&stage.seated),
             },
@@ -154,6 +160,9 @@ impl Commands for ByTheBook {
             | Request::PostponeEvent(_)
             | Request::CancelEvent { .. }
             | Request::BlockSeats(_) => event(&stage.seated),
+            Request::PlaceBooking(place) if place.event_id == "unread" => {
+                Ok(Answer::Booking(Box::new(BookingAnswer { id: UNREAD, position: stage.head() + 1, ..booking(true) })))
+            }
             Request::PlaceBooking(_) => Ok(Answer::Booking(Box::new(booking(true)))),
             Request::CheckIn(_) | Request::MergeScans(_) => Ok(Answer::CheckIns(Vec::new())),
             Request::CancelBooking(_) | Request::ReissueTickets(_) => Ok(Answer::Booking(Box::new(booking(false)))),
