@@ -15,7 +15,7 @@
 //!
 //! Attempts are bounded and wait a random time in between, so that many who collide do not collide again in step.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, future::Future, sync::Arc, time::Duration};
 
 use cqrs_es::{Aggregate, event_sink::EventSink};
 use tickiz_contract::{CallContext, Caller, ErrorCode, Refusal, Refusals};
@@ -28,7 +28,7 @@ use tickiz_domain::{
 };
 use tickiz_event_log::{
     Append, AppendError, Attachment, EventLog, LoadError, Loaded, LostClaim, MAX_PAYLOAD_BYTES, Metadata, NewEvent,
-    NewReceipt, Receipt, Repository, Sequence, StreamAppend,
+    NewReceipt, Receipt, ReceiptKey, Repository, Sequence, StreamAppend,
 };
 use tickiz_telemetry::trace;
 use tracing::Instrument;
@@ -38,6 +38,8 @@ use crate::{
     holds::{self, HoldStore},
     ids::Ids,
     refusals::internal,
+    stores::StoreError,
+    together::{Round, Together},
 };
 
 /// How often one command is decided. Every conflict means that somebody else's command succeeded, so more is needed only where
@@ -226,6 +228,24 @@ impl From<LoadError> for Failed {
     }
 }
 
+/// Looks receipts up. On the worst day nearly everybody is refused, and each refusal has to know that the same request did not
+/// succeed before: together they cost the store a statement, not one each.
+struct Receipts(EventLog);
+
+#[async_trait::async_trait]
+impl Round for Receipts {
+    type Ask = ReceiptKey;
+    type Answer = Option<Receipt>;
+
+    async fn run(&self, asked: &[ReceiptKey]) -> Result<Vec<Option<Receipt>>, StoreError> {
+        let names: BTreeSet<ReceiptKey> = asked.iter().cloned().collect();
+        let failed = |error: tickiz_event_log::StoreError| StoreError::Damaged(error.to_string());
+        let found = self.0.receipts(&names).await.map_err(failed)?;
+        // Two may ask for the same one.
+        Ok(asked.iter().map(|name| found.get(name).cloned()).collect())
+    }
+}
+
 /// Carries commands out. One a process, so that all of it shares the remembered aggregates.
 pub struct Executor {
     log: EventLog,
@@ -233,13 +253,15 @@ pub struct Executor {
     bookings: Repository<Booking>,
     ids: Ids,
     holds: Arc<dyn HoldStore>,
+    receipts: Together<Receipts>,
 }
 
 impl Executor {
-    /// Over that log. What bookings give back in it, they give back in `holds` too.
+    /// Over that log. What bookings give back in it, they give back in `holds` too. Within a runtime.
     #[must_use]
     pub fn new(log: EventLog, ids: Ids, holds: Arc<dyn HoldStore>) -> Self {
-        Self { events: Repository::new(log.clone()), bookings: Repository::new(log.clone()), log, ids, holds }
+        let (events, bookings) = (Repository::new(log.clone()), Repository::new(log.clone()));
+        Self { events, bookings, receipts: Together::start(Receipts(log.clone())), log, ids, holds }
     }
 
     /// The log below.
@@ -309,7 +331,8 @@ impl Executor {
     /// The receipt of the same request, if it succeeded before.
     async fn receipt(&self, key: Option<&RequestKey>) -> Result<Option<Receipt>, Refusal> {
         let Some(RequestKey { scope, operation, key: text, .. }) = key else { return Ok(None) };
-        let receipt = self.log.receipt(scope, operation, text).await.map_err(|error| internal(&error))?;
+        let name = ReceiptKey { scope: scope.clone(), operation: (*operation).to_owned(), key: text.clone() };
+        let receipt = self.receipts.ask(name).await.map_err(|error| internal(&error))?;
         receipt.map(|receipt| compared(receipt, key)).transpose()
     }
 

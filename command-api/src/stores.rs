@@ -10,7 +10,7 @@
 use std::{borrow::Cow, path::Path, time::Duration};
 
 use sqlx::{
-    Executor, MySqlPool, SqlSafeStr, SqlitePool,
+    Connection, Executor, MySqlPool, SqlSafeStr, SqlitePool,
     migrate::{Migration, MigrationType, Migrator},
     mysql::MySqlPoolOptions,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
@@ -20,6 +20,8 @@ use sqlx::{
 const MAX_CONNECTIONS: u32 = 8;
 /// How long a statement waits for a connection before it counts as failed.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a connection may have been idle and still be used without asking the server first whether it is there.
+const TRUSTED_FOR: Duration = Duration::from_secs(1);
 /// How long a statement waits for another process that writes the same SQLite file (`tickiz verify` beside a server).
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -134,6 +136,10 @@ impl Database {
                 let pool = MySqlPoolOptions::new()
                     .max_connections(MAX_CONNECTIONS)
                     .acquire_timeout(ACQUIRE_TIMEOUT)
+                    .test_before_acquire(false)
+                    .before_acquire(|connection, meta| {
+                        Box::pin(async move { Ok(meta.idle_for < TRUSTED_FOR || connection.ping().await.is_ok()) })
+                    })
                     // No gap locks: two inserts into one unique key must not wait for each other crosswise.
                     .after_connect(|connection, _| {
                         Box::pin(async move {

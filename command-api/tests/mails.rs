@@ -310,11 +310,19 @@ async fn eight_mails(faults: Faults) {
     let lost = Database::open(&StoreAt::Memory).await.expect("a store in memory");
     lost.migrate(&INBOX).await.expect("its tables");
     let (stop, running) = mails.run(&house, &lost, 2).await;
-    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    let head = house.world.log.head().await.expect("the log answers");
+    house.soon("the end of the log", async || (reached(&lost).await >= head).then_some(())).await;
     stop.cancel();
     running.await.expect("it ends");
     assert_eq!(mails.files(), before);
     house.end().await;
+}
+
+/// How far both writers of mails have come, by their checkpoints.
+async fn reached(database: &Database) -> i64 {
+    let Database::Sqlite(pool) = database else { panic!("a test's checkpoints are in memory") };
+    let least = "SELECT CASE WHEN COUNT(*) = 2 THEN MIN(position) ELSE 0 END FROM consumers";
+    sqlx::query_scalar(least).fetch_one(pool).await.expect("its table")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -62,6 +62,21 @@ impl Request {
             Self::MergeScans(_) => "mergeScans",
         }
     }
+
+    /// Whether it may be sent again when its answer was lost: it has a key by which its repetition is answered and not carried out again,
+    /// or comes to the same however often it is carried out (scans have ids of their own).
+    #[must_use]
+    pub const fn is_repeatable(&self) -> bool {
+        match self {
+            Self::PlaceBooking(_) | Self::PayBooking(_) | Self::CancelBooking(_) | Self::ReissueTickets(_) => true,
+            Self::CheckIn(_) | Self::MergeScans(_) => true,
+            Self::CreateEvent(create) => create.idempotency_key.is_some(),
+            Self::UpdateEvent(update) => update.idempotency_key.is_some(),
+            Self::PublishEvent { .. } | Self::PostponeEvent(_) | Self::CancelEvent { .. } | Self::BlockSeats(_) => {
+                false
+            }
+        }
+    }
 }
 
 /// An amount as a decimal number in a string.

@@ -56,4 +56,4 @@ pub use record::{
 };
 pub use repository::{LoadError, Loaded, Repository};
 pub use sealing::{SealError, Sealer, Secrets};
-pub use store::{ClaimRow, LeasedTimer, LogFilter};
+pub use store::{ClaimRow, LeasedTimer, LogFilter, ReceiptKey};

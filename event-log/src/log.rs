@@ -1,6 +1,10 @@
 //! The handle: what everybody else sees of the log.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use chrono::{DateTime, Utc};
 use tickiz_domain::{
@@ -176,7 +180,15 @@ impl EventLog {
     /// When the store fails.
     pub async fn receipt(&self, scope: &str, operation: &str, key: &str) -> Result<Option<Receipt>, StoreError> {
         let name = ReceiptKey { scope: scope.to_owned(), operation: operation.to_owned(), key: key.to_owned() };
-        self.0.store.receipt(&name).await
+        Ok(self.receipts(&BTreeSet::from([name.clone()])).await?.remove(&name))
+    }
+
+    /// Of these names, some hundreds at most, those under which a command succeeded, with its receipt; by one look.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn receipts(&self, names: &BTreeSet<ReceiptKey>) -> Result<BTreeMap<ReceiptKey, Receipt>, StoreError> {
+        self.0.store.receipts(names).await
     }
 
     /// Everything that stands beside the log, as it was at one position of it: in one snapshot, so the log may go on meanwhile.

@@ -43,7 +43,7 @@ pub struct ClaimRow {
     pub fence: Position,
 }
 
-/// A receipt's name.
+/// A receipt's name: who asks, for what, under which key. The same names stand in [`NewReceipt`].
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ReceiptKey {
     /// Who asked.
@@ -231,8 +231,8 @@ pub trait LogStore: Send + Sync + 'static {
     async fn query(&self, filter: &LogFilter, up_to: Position, limit: usize) -> Result<Vec<Recorded>, StoreError>;
     /// A stream's domain events after that sequence, in order.
     async fn read_stream(&self, stream: StreamId, after: Sequence, limit: usize) -> Result<Vec<Recorded>, StoreError>;
-    /// One receipt.
-    async fn receipt(&self, key: &ReceiptKey) -> Result<Option<Receipt>, StoreError>;
+    /// Those of these receipts that there are, by one look. Few hundreds at once.
+    async fn receipts(&self, names: &BTreeSet<ReceiptKey>) -> Result<BTreeMap<ReceiptKey, Receipt>, StoreError>;
     /// The claims whose resource begins with `prefix`, in the order of their bytes.
     async fn claims(&self, prefix: &str) -> Result<Vec<ClaimRow>, StoreError>;
     /// The attachment of that hash.

@@ -32,13 +32,22 @@ pub struct ProjectorOptions {
     pub standby: Duration,
     /// How long it waits after a failure; twice as long after each that follows, up to a hundred times this.
     pub backoff: Duration,
+    /// How long domain events are gathered for a projection that nobody waits for: a few large transactions instead of many small ones,
+    /// since on the worst day it shares the store with those that buyers wait for.
+    pub gather: Duration,
     /// Who is told what was written.
     pub mirror: Option<Arc<dyn Mirror>>,
 }
 
 impl Default for ProjectorOptions {
     fn default() -> Self {
-        Self { batch: 500, standby: Duration::from_millis(100), backoff: Duration::from_millis(50), mirror: None }
+        Self {
+            batch: 500,
+            standby: Duration::from_millis(100),
+            backoff: Duration::from_millis(50),
+            gather: Duration::from_millis(250),
+            mirror: None,
+        }
     }
 }
 
@@ -256,6 +265,9 @@ impl Loop {
             }
             tracing::trace!(projection = projection.name(), position, batch_len = batch.len(), "projected");
             self.reached(position);
+            if !Projection::AWAITED.contains(&projection) && batch.len() < self.options.batch {
+                self.pause(self.options.gather).await;
+            }
         }
     }
 

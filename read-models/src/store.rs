@@ -9,6 +9,8 @@ use std::{
     time::Duration,
 };
 
+use uuid::Uuid;
+
 use crate::{
     Position, ReadError, SetAside,
     events::houses::Houses,
@@ -167,6 +169,15 @@ impl ReadStore {
         Ok(found)
     }
 
+    /// Whether the active version of a projection stopped for that show or booking.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn is_set_aside(&self, projection: Projection, subject: Uuid) -> Result<bool, ReadError> {
+        let binds = vec![projection.name().into(), subject.into()];
+        Ok(!self.inner.pools.reader().await?.rows(IS_SET_ASIDE, binds).await?.is_empty())
+    }
+
     /// Begins a transaction in which the version of a projection writes that answers.
     ///
     /// # Errors
@@ -188,6 +199,9 @@ impl ReadStore {
 const READ_VERSIONS: &str = "SELECT name, active_version FROM projections";
 pub(crate) const READ_CHECKPOINT: &str =
     "SELECT position FROM projection_checkpoints WHERE name = ? AND version = ? AND shard = ?";
+const IS_SET_ASIDE: &str = "\
+    SELECT 1 FROM projection_set_aside a JOIN projections p ON p.name = a.name AND p.active_version = a.version
+    WHERE a.name = ? AND a.subject = ?";
 const MOVE_CHECKPOINT: &str = "\
     UPDATE projection_checkpoints SET position = ? WHERE name = ? AND version = ? AND shard = ? AND position = ?";
 const READ_SET_ASIDE: &str = "\

@@ -154,6 +154,11 @@ pub fn run() -> ExitCode {
 }
 
 async fn dispatch(command: Command, config: Config) -> anyhow::Result<ExitCode> {
+    if matches!(command, Command::Serve { .. } | Command::Role(_))
+        && crate::sockets::raise_limit() < crate::sockets::WANTED
+    {
+        tracing::warn!(wanted = crate::sockets::WANTED, "few files may be open: `tickiz doctor` says what to do");
+    }
     match command {
         Command::Serve { demo } => serve::run(config, demo).await.map(|()| ExitCode::SUCCESS),
         #[cfg(not(feature = "distributed"))]

@@ -8,7 +8,7 @@ use tickiz_command_api::workers::mails::sink::Smtp;
 
 use crate::{
     config::Config,
-    serve,
+    serve, sockets,
     stores::{self, Stores},
 };
 
@@ -68,6 +68,15 @@ impl Visit {
         if config.organizer_token.is_none() {
             let cure = "set TICKIZ_ORGANIZER_TOKEN; `openssl rand -hex 24` makes one";
             self.note("organiser", State::Warning, "nobody can make shows, except in the demo", cure);
+        }
+        let files = sockets::raise_limit();
+        if files < sockets::WANTED {
+            let found =
+                format!("{files} may be open; 12,000 connections and what is behind them need {}", sockets::WANTED);
+            let cure = "raise the hard limit: LimitNOFILE= of the service, or nofile in /etc/security/limits.conf";
+            self.note("open files", State::Warning, found, cure);
+        } else {
+            self.ok("open files", format!("{files} may be open"));
         }
         match serve::roles::templates(config) {
             Ok(_) => self.ok("templates", "all of them render"),

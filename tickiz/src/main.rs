@@ -6,6 +6,7 @@
 //! * [`config`]: settings, from defaults, file and environment.
 //! * [`serve`]: every role in one process: puts log, write side, read side and HTTP together.
 //! * `distributed`: the roles as processes of their own, over MySQL and Kafka; with the feature of that name.
+//! * [`sockets`]: how many it may have open, and the one that it listens on.
 //! * [`demo`]: demo data, by the ordinary commands.
 //! * [`verify`], [`log`]: operator commands; [`stores`] opens what they read.
 
@@ -23,6 +24,7 @@ mod log;
 mod near;
 mod replay;
 mod serve;
+mod sockets;
 mod stores;
 mod telemetry;
 mod verify;

@@ -36,6 +36,15 @@ async fn what_is_wrong_is_named_with_what_to_do_about_it() {
     for what in ["data folder", "stores", "event log", "read models", "clock", "mail", "templates"] {
         assert_eq!(state(&findings, what), "ok", "{what}: {findings:#?}");
     }
+    // A limit that the program raises itself, and one that it may not.
+    for (limit, state_then) in [("-Sn", "ok"), ("-n", "warning")] {
+        let mut limited = tokio::process::Command::new("sh");
+        let script = format!("ulimit {limit} 300; exec \"$0\" doctor --json");
+        limited.args(["-c", &script, env!("CARGO_BIN_EXE_tickiz")]).env_clear().env("TICKIZ_DATA_DIR", folder.path());
+        let findings: Vec<Value> =
+            serde_json::from_slice(&limited.output().await.expect("sh runs").stdout).expect("JSON");
+        assert_eq!(state(&findings, "open files"), state_then, "{limit}: {findings:#?}");
+    }
     // A mail server that is not there, and a template that is none.
     let templates = folder.path().join("templates/en");
     std::fs::create_dir_all(&templates).expect("a folder");

@@ -1,6 +1,9 @@
 //! The log in memory, for simulation: the same contract, nothing durable.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Duration, Utc};
@@ -173,8 +176,9 @@ impl LogStore for MemoryStore {
         Ok(self.tables.lock().await.events.iter().filter(wanted).take(limit).cloned().collect())
     }
 
-    async fn receipt(&self, key: &ReceiptKey) -> Result<Option<Receipt>, StoreError> {
-        Ok(self.tables.lock().await.receipts.get(key).cloned())
+    async fn receipts(&self, names: &BTreeSet<ReceiptKey>) -> Result<BTreeMap<ReceiptKey, Receipt>, StoreError> {
+        let tables = self.tables.lock().await;
+        Ok(names.iter().filter_map(|name| Some((name.clone(), tables.receipts.get(name)?.clone()))).collect())
     }
 
     async fn claims(&self, prefix: &str) -> Result<Vec<ClaimRow>, StoreError> {

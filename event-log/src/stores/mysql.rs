@@ -5,7 +5,12 @@
 //! stops dead inside its transaction is ended by the server itself after three silent seconds, and the others go on; while it is
 //! idle the writer pings.
 
-use std::{collections::BTreeSet, str::FromStr, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    str::FromStr,
+    sync::Arc,
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -24,7 +29,7 @@ use uuid::Uuid;
 use super::{
     row::{EventRow, after_prefix, hash, padded, pieces, recorded, stream_of, text, timer_id, timer_kind},
     sql::{event_columns, sql_store},
-    sql_append::{KIND_CLAIM, KIND_STREAM, LoadedRow, MAX_RESOURCES_READ, assert_rows, sql_transaction},
+    sql_append::{LoadedRow, MAX_RESOURCES_READ, assert_rows, sql_transaction, take_row},
 };
 use crate::{
     leaf::metadata_json,
@@ -41,6 +46,9 @@ const MAX_READERS: u32 = 16;
 /// Statements kept prepared a connection: a few sizes for each text. Times connections and processes it stays below the server's
 /// `max_prepared_stmt_count` (16,382).
 const STATEMENT_CACHE: usize = 200;
+/// How long a connection may have been idle and still be used without asking the server first whether it is there. A question for
+/// each use would be a round trip for each.
+const TRUSTED_FOR: Duration = Duration::from_secs(1);
 /// How long a reader may wait for a connection before the caller hears of it.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -106,6 +114,10 @@ impl MySqlStore {
         let pool = MySqlPoolOptions::new()
             .max_connections(MAX_READERS)
             .acquire_timeout(ACQUIRE_TIMEOUT)
+            .test_before_acquire(false)
+            .before_acquire(|connection, meta| {
+                Box::pin(async move { Ok(meta.idle_for < TRUSTED_FOR || connection.ping().await.is_ok()) })
+            })
             .after_connect(|connection, _| {
                 Box::pin(async move {
                     sqlx::raw_sql("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED").execute(connection).await?;

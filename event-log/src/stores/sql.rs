@@ -187,20 +187,14 @@ macro_rules! sql_store {
                 self.events(query).await
             }
 
-            async fn receipt(&self, name: &ReceiptKey) -> Result<Option<Receipt>, StoreError> {
-                let row: Option<(Vec<u8>, i64, i64, Vec<u8>)> = sqlx::query_as(
-                    "SELECT request_hash, first_position, last_position, result FROM receipts \
-                     WHERE scope = ? AND operation = ? AND idempotency_key = ?",
-                )
-                .bind(key(&name.scope))
-                .bind(name.operation.clone())
-                .bind(key(&name.key))
-                .fetch_optional(&self.pool)
-                .await?;
-                row.map(|(request_hash, first_position, last_position, result)| {
-                    Ok(Receipt { request_hash: hash(request_hash)?, first_position, last_position, result })
-                })
-                .transpose()
+            async fn receipts(&self, names: &BTreeSet<ReceiptKey>) -> Result<BTreeMap<ReceiptKey, Receipt>, StoreError> {
+                let Some(mut query) = load_query(&BTreeSet::new(), &[], names) else { return Ok(BTreeMap::new()) };
+                let mut loaded = Loaded::default();
+                let rows: Vec<LoadedRow> = query.build_query_as().fetch_all(&self.pool).await?;
+                for row in rows {
+                    take_row(&mut loaded, row)?;
+                }
+                Ok(loaded.receipts)
             }
 
             async fn claims(&self, prefix: &str) -> Result<Vec<ClaimRow>, StoreError> {

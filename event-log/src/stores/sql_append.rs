@@ -1,6 +1,12 @@
 //! The append's transaction on the SQL backends: what it loads under the head's lock, what it writes, and how it commits. Written
 //! once and made for each driver by a macro, as [`super::sql`] is.
 
+use super::row::{broken, hash, stream_of, text};
+use crate::{
+    record::{Receipt, StoreError},
+    store::{ClaimRow, Loaded, ReceiptKey},
+};
+
 macro_rules! sql_transaction {
     (transaction: $transaction:ident, database: $database:ty, connection: $connection:ty) => {
         /// The append's transaction. Dropped without an end, it drops its connection, and the server rolls back.
@@ -191,29 +197,8 @@ macro_rules! sql_transaction {
                         rows.extend(more);
                     }
                 }
-                for (kind, name, second, third, one, two, three, hash_bytes, result) in rows {
-                    match kind {
-                        KIND_STREAM => {
-                            let id = second.unwrap_or_default();
-                            loaded.sequences.insert(stream_of(&text(name)?, &id)?, one);
-                        }
-                        KIND_CLAIM => {
-                            let resource = text(name)?;
-                            let row = ClaimRow { resource: resource.clone(), holder: second, used: one, limit: two, fence: three };
-                            loaded.claims.insert(resource, row);
-                        }
-                        _ => {
-                            let scope = text(name)?;
-                            let name = ReceiptKey { scope, operation: second.unwrap_or_default(), key: text(third.unwrap_or_default())? };
-                            let receipt = Receipt {
-                                request_hash: hash(hash_bytes.unwrap_or_default())?,
-                                first_position: one,
-                                last_position: two,
-                                result: result.unwrap_or_default(),
-                            };
-                            loaded.receipts.insert(name, receipt);
-                        }
-                    }
+                for row in rows {
+                    take_row(&mut loaded, row)?;
                 }
                 Ok(loaded)
             }
@@ -326,6 +311,35 @@ macro_rules! sql_transaction {
 }
 pub(super) use sql_transaction;
 
+/// Puts a row of the statement that loads what a batch needs where it belongs.
+pub(super) fn take_row(loaded: &mut Loaded, row: LoadedRow) -> Result<(), StoreError> {
+    let (kind, name, second, third, one, two, three, hash_bytes, result) = row;
+    match kind {
+        KIND_STREAM => {
+            let id = second.unwrap_or_default();
+            loaded.sequences.insert(stream_of(&text(name)?, &id)?, one);
+        }
+        KIND_CLAIM => {
+            let resource = text(name)?;
+            let row = ClaimRow { resource: resource.clone(), holder: second, used: one, limit: two, fence: three };
+            loaded.claims.insert(resource, row);
+        }
+        _ => {
+            let scope = text(name)?;
+            let key = text(third.unwrap_or_default())?;
+            let name = ReceiptKey { scope, operation: second.unwrap_or_default(), key };
+            let receipt = Receipt {
+                request_hash: hash(hash_bytes.unwrap_or_default())?,
+                first_position: one,
+                last_position: two,
+                result: result.unwrap_or_default(),
+            };
+            loaded.receipts.insert(name, receipt);
+        }
+    }
+    Ok(())
+}
+
 /// Resources asked for in one statement: below the placeholders that SQLite (32,766) and MySQL (65,535) take.
 pub(super) const MAX_RESOURCES_READ: usize = 4096;
 
@@ -334,14 +348,14 @@ pub(super) type LoadedRow =
     (i32, Vec<u8>, Option<String>, Option<Vec<u8>>, i64, i64, i64, Option<Vec<u8>>, Option<Vec<u8>>);
 
 /// `kind` of a loaded row: a stream's head.
-pub(super) const KIND_STREAM: i32 = 1;
+const KIND_STREAM: i32 = 1;
 /// `kind` of a loaded row: a claim. What is neither is a receipt.
-pub(super) const KIND_CLAIM: i32 = 2;
+const KIND_CLAIM: i32 = 2;
 
 /// A count that differs means that the world is not as it was read under the lock: the transaction is lost.
-pub(super) fn assert_rows(found: u64, expected: usize, what: &str) -> Result<(), crate::record::StoreError> {
+pub(super) fn assert_rows(found: u64, expected: usize, what: &str) -> Result<(), StoreError> {
     if found == expected as u64 {
         return Ok(());
     }
-    Err(super::row::broken(what, format!("{expected} rows were to be written, {found} were")))
+    Err(broken(what, format!("{expected} rows were to be written, {found} were")))
 }

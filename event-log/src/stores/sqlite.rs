@@ -1,7 +1,12 @@
 //! The log in a SQLite file: one writer connection, a pool of readers, WAL. `synchronous = FULL`: with WAL and NORMAL a loss of
 //! power forgets acknowledged commits.
 
-use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -20,7 +25,7 @@ use uuid::Uuid;
 use super::{
     row::{EventRow, after_prefix, hash, padded, pieces, recorded, stream_of, text, timer_id, timer_kind},
     sql::{event_columns, sql_store},
-    sql_append::{KIND_CLAIM, KIND_STREAM, LoadedRow, MAX_RESOURCES_READ, assert_rows, sql_transaction},
+    sql_append::{LoadedRow, MAX_RESOURCES_READ, assert_rows, sql_transaction, take_row},
 };
 use crate::{
     leaf::metadata_json,

@@ -1,6 +1,8 @@
 //! Receipts: a command that succeeded is answered when it comes again, and happens once.
 
-use tickiz_event_log::{Append, AppendError, Receipt};
+use std::collections::{BTreeMap, BTreeSet};
+
+use tickiz_event_log::{Append, AppendError, Receipt, ReceiptKey};
 use uuid::Uuid;
 
 use crate::support::{Place, a_command, append_of, happened, new_stream, on_every_store, receipt_of};
@@ -96,6 +98,12 @@ async fn keys_compare_byte_for_byte_and_belong_to_scope_and_operation(place: Pla
         ("buyer ", "placeBooking", "key"),
         ("buyer", "placeBooking", longest.as_str()),
     ];
+    let name_of = |(scope, operation, key): (&str, &str, &str)| ReceiptKey {
+        scope: scope.to_owned(),
+        operation: operation.to_owned(),
+        key: key.to_owned(),
+    };
+    let mut kept_by_name = BTreeMap::new();
     for (scope, operation, key) in names {
         let result = Uuid::new_v4().to_string();
         let mut receipt = receipt_of(scope, key, &result);
@@ -103,7 +111,12 @@ async fn keys_compare_byte_for_byte_and_belong_to_scope_and_operation(place: Pla
         log.append(Append { receipt: Some(receipt), ..append_of(new_stream(), 0, &[happened(1)]) }).await.unwrap();
         let kept = log.receipt(scope, operation, key).await.unwrap().unwrap();
         assert_eq!(kept.result, result.as_bytes(), "{scope:?} {operation:?} {key:?}");
+        kept_by_name.insert(name_of((scope, operation, key)), kept);
     }
+    let unknown = ("buyer", "placeBooking", "nobody's");
+    let asked = names.into_iter().chain([unknown]).map(name_of).collect();
+    assert_eq!(log.receipts(&asked).await.unwrap(), kept_by_name, "by one look, those that there are");
+    assert!(log.receipts(&BTreeSet::new()).await.unwrap().is_empty());
     assert_eq!(log.evidence().await.unwrap().receipts.len(), names.len());
     service.shutdown().await;
 }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tickiz_domain::{booking::BookingDomainEvent, ids::BookingId};
 use tickiz_read_models::{BookingView, Position, Projection, ReadError, ReadStore};
 
-use super::room::{Watched, stands_still};
+use super::room::Watched;
 use crate::bookings::apply;
 
 /// A booking in a room.
@@ -36,7 +36,7 @@ impl Watched for WatchedBooking {
     async fn load(store: &ReadStore, id: BookingId) -> Result<Option<Self>, ReadError> {
         let Some(view) = store.booking(id).await? else { return Ok(None) };
         let sent = view.position;
-        let stuck = stands_still(store, Projection::Bookings, id.0).await?;
+        let stuck = store.is_set_aside(Projection::Bookings, id.0).await?;
         Ok(Some(Self { view: Some(view), id, sent, stuck }))
     }
 

@@ -13,10 +13,9 @@ use std::{
 
 use futures::{Stream, stream};
 use parking_lot::Mutex;
-use tickiz_read_models::{Position, Projection, ReadError, ReadStore};
+use tickiz_read_models::{Position, ReadError, ReadStore};
 use tokio::sync::{OnceCell, broadcast};
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 /// How many changes wait in a room that is being loaded. Loading takes milliseconds; a show that changes more often in that time
 /// is loaded once more.
@@ -50,12 +49,6 @@ pub(super) trait Watched: Send + Sized + 'static {
     fn version(frame: &Self::Frame) -> i64;
     /// The frame for one who has that version, which lies within what the frame covers.
     fn based_on(frame: Arc<Self::Frame>, version: i64) -> Arc<Self::Frame>;
-}
-
-/// Whether a projection has stopped for a show or booking. Then its room must not go on either: it would show what no query does.
-pub(super) async fn stands_still(store: &ReadStore, projection: Projection, subject: Uuid) -> Result<bool, ReadError> {
-    let aside = store.set_aside().await?;
-    Ok(aside.iter().any(|aside| aside.projection == projection && aside.subject == subject))
 }
 
 /// The rooms by what is watched in them.

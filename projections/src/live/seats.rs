@@ -11,10 +11,7 @@ use tickiz_read_models::{
     Position, Projection, ReadError, ReadStore, SeatStatus, TypeAvailability, events::tables::ShowRecord,
 };
 
-use super::{
-    room::{Watched, stands_still},
-    seat_frame::SeatFrame,
-};
+use super::{room::Watched, seat_frame::SeatFrame};
 use crate::events::{Change, apply};
 
 /// At most one frame of a show in this time: fast enough that nobody sees the delay, and a rush of bookings is few frames.
@@ -83,7 +80,7 @@ impl Watched for WatchedSeats {
             touched: BTreeSet::new(),
             touched_types: BTreeSet::new(),
             snapshot: None,
-            stuck: stands_still(store, Projection::Events, id.0).await?,
+            stuck: store.is_set_aside(Projection::Events, id.0).await?,
         }))
     }
 

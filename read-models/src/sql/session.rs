@@ -3,7 +3,7 @@
 use std::{str::FromStr, time::Duration};
 
 use sqlx::{
-    AssertSqlSafe, MySql, MySqlPool, Sqlite, SqlitePool, Transaction,
+    AssertSqlSafe, Connection, MySql, MySqlPool, Sqlite, SqlitePool, Transaction,
     mysql::{MySqlArguments, MySqlConnectOptions, MySqlPoolOptions},
     pool::PoolConnection,
     query::Query,
@@ -19,6 +19,8 @@ const SQLITE_READERS: u32 = 4;
 const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Writing connections to MySQL: one a projection, and one for an operator's command.
 const MYSQL_WRITERS: u32 = 4;
+/// How long a connection may have been idle and still be used without asking the server first whether it is there.
+const TRUSTED_FOR: Duration = Duration::from_secs(1);
 
 /// A reader's transaction sees one snapshot, whatever the server's default is.
 const MYSQL_READER_SESSION: [&str; 1] = ["SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ"];
@@ -69,6 +71,9 @@ impl Pools {
         let connect = MySqlConnectOptions::from_str(url)?;
         let pool = |connections: u32, session: &'static [&'static str]| {
             let pool = MySqlPoolOptions::new().max_connections(connections).acquire_timeout(options.acquire_timeout);
+            let pool = pool.test_before_acquire(false).before_acquire(|connection, meta| {
+                Box::pin(async move { Ok(meta.idle_for < TRUSTED_FOR || connection.ping().await.is_ok()) })
+            });
             pool.after_connect(move |connection, _| {
                 Box::pin(async move {
                     for statement in session {

@@ -51,6 +51,8 @@ const MAX_ANSWER_BYTES: usize = 8 << 20;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long a process may take to accept a connection before the next one is tried.
 const CONNECT: Duration = Duration::from_secs(1);
+/// How often a command is sent whose answer is lost, where its repetition is known for one.
+const TRIES: u32 = 3;
 /// The hint for a caller when no process of the write side can be reached.
 const RETRY_AFTER_MS: u64 = 1_000;
 /// Headers that are between two neighbours only (RFC 9110 section 7.6.1), or that the HTTP client sets itself.
@@ -189,37 +191,44 @@ impl WriteSide {
 #[async_trait::async_trait]
 impl Commands for WriteSide {
     async fn execute(&self, context: CallContext, request: Request) -> Result<Answer, Refusals> {
-        let operation = request.operation();
+        let (operation, mut tries) = (request.operation(), if request.is_repeatable() { TRIES } else { 1 });
         let body = serde_json::to_vec(&Call { context, request }).map_err(|error| {
             tracing::error!(%error, operation, "a command cannot be written down");
             Refusal::internal()
         })?;
         let body = Bytes::from(body);
-        let sent = self
-            .send(PATH, |url| {
-                let request = self.http.post(url).bearer_auth(&self.token);
-                request.header(header::CONTENT_TYPE, "application/json").body(body.clone())
-            })
-            .await;
-        let answer = match sent {
-            Ok(answer) if answer.status() == StatusCode::OK => answer.json::<Outcome>().await,
-            Ok(answer) => {
-                tracing::error!(operation, status = %answer.status(), "command-api does not take commands from this process");
-                return Err(Refusal::internal().into());
-            }
-            Err(error) if error.is_connect() => {
-                tracing::warn!(operation, error = %error.without_url(), "no process of the write side can be reached");
-                return Err(Refusal::overloaded(RETRY_AFTER_MS).into());
-            }
-            Err(error) => Err(error),
-        };
-        match answer {
-            Ok(Outcome::Answered(answer)) => Ok(answer),
-            Ok(Outcome::Refused(refusals)) => Err(refusals),
-            Err(error) => {
-                // It may be done: the caller asks with the same idempotency key.
-                tracing::warn!(operation, error = %error.without_url(), "the outcome of a command was lost");
-                Err(Refusal::internal().into())
+        loop {
+            tries -= 1;
+            let sent = self
+                .send(PATH, |url| {
+                    let request = self.http.post(url).bearer_auth(&self.token);
+                    request.header(header::CONTENT_TYPE, "application/json").body(body.clone())
+                })
+                .await;
+            let answer = match sent {
+                Ok(answer) if answer.status() == StatusCode::OK => answer.json::<Outcome>().await,
+                Ok(answer) => {
+                    tracing::error!(operation, status = %answer.status(), "command-api does not take commands from this process");
+                    return Err(Refusal::internal().into());
+                }
+                Err(error) if error.is_connect() => {
+                    tracing::warn!(operation, error = ?error.without_url(), "no process of the write side can be reached");
+                    return Err(Refusal::overloaded(RETRY_AFTER_MS).into());
+                }
+                Err(error) => Err(error),
+            };
+            match answer {
+                Ok(Outcome::Answered(answer)) => return Ok(answer),
+                Ok(Outcome::Refused(refusals)) => return Err(refusals),
+                // A process that died or was told to stop, a connection that was reset. After a time-out the caller has waited long enough.
+                Err(error) if tries > 0 && !error.is_timeout() => {
+                    tracing::info!(operation, error = ?error.without_url(), "the answer to a command was lost; it is sent again");
+                }
+                Err(error) => {
+                    // It may be done: the caller asks with the same idempotency key.
+                    tracing::warn!(operation, error = ?error.without_url(), "the outcome of a command was lost");
+                    return Err(Refusal::internal().into());
+                }
             }
         }
     }

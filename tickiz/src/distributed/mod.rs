@@ -37,6 +37,7 @@ use crate::{
         signal,
         tokens::Tokens,
     },
+    sockets,
     stores::{self, Stores},
     telemetry,
 };
@@ -82,9 +83,7 @@ pub async fn run(role: Role, config: Config) -> anyhow::Result<()> {
     }
     let stores = stores::open_to_read(&config).await?;
     telemetry::observe(&stores);
-    let listener = TcpListener::bind(config.listen)
-        .await
-        .with_context(|| format!("{} cannot be bound; TICKIZ_LISTEN names another address", config.listen))?;
+    let listener = sockets::listen(config.listen)?;
     let address = listener.local_addr().context("the bound address")?;
     let setting = Setting {
         public_url: public_url(&config, address),

@@ -17,7 +17,6 @@ use chrono::{DateTime, Utc};
 use tickiz_contract::Commands;
 use tickiz_event_log::runtime::SystemClock;
 use tickiz_query_api::HttpLimits;
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use self::{
@@ -26,7 +25,7 @@ use self::{
 };
 use crate::{
     config::Config,
-    demo,
+    demo, sockets,
     stores::{self, Stores},
     telemetry,
 };
@@ -48,9 +47,7 @@ pub async fn run(config: Config, with_demo: bool) -> anyhow::Result<()> {
     }
     let stores = stores::open(&config).await?;
     telemetry::observe(&stores);
-    let listener = TcpListener::bind(config.listen)
-        .await
-        .with_context(|| format!("{} cannot be bound; TICKIZ_LISTEN names another address", config.listen))?;
+    let listener = sockets::listen(config.listen)?;
     let address = listener.local_addr().context("the bound address")?;
     let public_url = config.public_url.as_ref().map_or_else(|| format!("http://{address}"), ToString::to_string);
     let public_url = public_url.trim_end_matches('/').to_owned();

@@ -116,12 +116,22 @@ impl House {
 
     /// A query-api.
     pub fn front(&self, number: usize) -> &Tickiz {
-        &self.running[&("query-api", number)]
+        self.process("query-api", number)
+    }
+
+    /// A process.
+    pub fn process(&self, role: &'static str, number: usize) -> &Tickiz {
+        &self.running[&(role, number)]
+    }
+
+    /// A process, out of the house's care.
+    pub fn take(&mut self, role: &'static str, number: usize) -> Tickiz {
+        self.running.remove(&(role, number)).expect("it runs")
     }
 
     /// SIGKILL.
     pub async fn kill(&mut self, role: &'static str, number: usize) {
-        self.running.remove(&(role, number)).expect("it runs").kill().await;
+        self.take(role, number).kill().await;
     }
 
     /// Redis forgets everything.

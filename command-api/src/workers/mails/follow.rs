@@ -10,6 +10,9 @@ use crate::workers::checkpoint::Checkpoint;
 
 /// How often the lease is renewed while nothing happens, or while one domain event takes long.
 const RENEW: Duration = Duration::from_secs(3);
+/// How long the checkpoint may stay behind domain events that gave nothing to tell. Whoever follows after us passes them once more;
+/// moving it for each few of them would be a flush of the store for nothing.
+const SETTLE: Duration = Duration::from_secs(1);
 /// How often a process that does not write looks whether it should.
 const STAND_BY: Duration = Duration::from_secs(2);
 /// The wait after a mail that could not be delivered.
@@ -93,6 +96,7 @@ impl Following {
     /// Follows the log from a position for as long as the lease holds; how long to wait before it is asked for again.
     async fn follow(&self, mut position: Position, stop: &CancellationToken) -> Duration {
         let mut head = self.log.watch();
+        let (mut moved_to, mut moved_at) = (position, Instant::now());
         loop {
             let page = match self.log.read(position, PAGE).await {
                 Ok(page) => page,
@@ -102,7 +106,7 @@ impl Following {
                 }
             };
             let mut going_on = GoingOn { checkpoint: &self.checkpoint, position, stop, renewed: Instant::now() };
-            let mut failed = false;
+            let (mut failed, mut told) = (false, false);
             for recorded in &page {
                 going_on.position = position;
                 let going = going_on.ask().await;
@@ -112,6 +116,7 @@ impl Following {
                     break;
                 }
                 position = recorded.position;
+                told |= written == Written::Sent;
                 if written == Written::Sent
                     && !self.teller.remembers()
                     && !matches!(self.checkpoint.move_to(position).await, Ok(true))
@@ -119,26 +124,31 @@ impl Following {
                     return STAND_BY;
                 }
             }
-            match self.checkpoint.move_to(position).await {
-                Ok(true) if failed => return AFTER_FAILURE,
-                Ok(true) => {}
-                Ok(false) => return STAND_BY,
-                Err(error) => {
-                    tracing::error!(%error, "the mails' checkpoint cannot be moved; trying on");
-                    return AFTER_FAILURE;
+            let is_last = stop.is_cancelled();
+            if told || failed || is_last || moved_at.elapsed() >= SETTLE {
+                match self.checkpoint.move_to(position).await {
+                    Ok(true) if failed => return AFTER_FAILURE,
+                    Ok(true) if is_last => return Duration::ZERO,
+                    Ok(true) => (moved_to, moved_at) = (position, Instant::now()),
+                    Ok(false) => return STAND_BY,
+                    Err(error) => {
+                        tracing::error!(%error, "the mails' checkpoint cannot be moved; trying on");
+                        return AFTER_FAILURE;
+                    }
                 }
             }
             if page.len() == PAGE {
                 continue;
             }
+            let rest = if moved_to == position { RENEW } else { SETTLE };
             tokio::select! {
-                () = stop.cancelled() => return Duration::ZERO,
+                () = stop.cancelled() => {}
                 changed = head.wait_for(|head| *head > position) => {
                     if changed.is_err() {
                         return STAND_BY;
                     }
                 }
-                () = tokio::time::sleep(RENEW) => {}
+                () = tokio::time::sleep(rest) => {}
             }
         }
     }
