@@ -40,6 +40,11 @@ impl Freshness {
         self.noted.insert(show, position).await;
     }
 
+    /// The position of the last change of a show that went through this process.
+    pub fn shows_changed(&self) -> i64 {
+        self.shows.load(Ordering::Acquire)
+    }
+
     /// A command changed a booking. Its show is not waited for: on the worst day somebody books every millisecond, and whoever
     /// looks at the show would wait for all of them.
     pub async fn booking_changed(&self, booking: Uuid, position: i64) {
