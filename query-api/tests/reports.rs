@@ -141,7 +141,7 @@ async fn what_went_back_is_counted_when_it_went_and_not_when_it_was_asked_for() 
     let failed = BookingDomainEvent::from(RefundFailed { refund_id, reason: "later".into() });
     let back = BookingDomainEvent::from(RefundSucceeded { refund_id, gateway_reference: "r".into() });
     // Two places each: one booking's money is under way, one's was refused, one's was refused and went back after all, one is sold.
-    for tail in [&[][..], &[failed.clone()], &[failed, back]] {
+    for tail in [&[][..], std::slice::from_ref(&failed), &[failed.clone(), back]] {
         book(&house, &show, &[of, of], 100_000, ended(tail)).await;
     }
     book(&house, &show, &[of, of], 100_000, paid(&show, PaymentId(Uuid::new_v4()), 200_000)).await;
