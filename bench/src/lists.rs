@@ -294,7 +294,7 @@ pub async fn run(args: &ListsArgs) -> Result<()> {
                 rates[turn].push(rate);
             }
         }
-        let [ours, other] = rates.map(|rates| Spread::of(rates));
+        let [ours, other] = rates.map(Spread::of);
         let (ours, other) = (ours.context("there was a round")?, other.context("there was a round")?);
         let ratio = ours.median / other.median;
         let reached = if ratio >= TARGET { "reached" } else { "**missed**" };
