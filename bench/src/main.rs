@@ -4,6 +4,7 @@
 //!
 //! * [`log`]: appending to the event log on MySQL, against raw INSERTs, mysql-es and a counter in a row.
 //! * [`rebuild`]: building read models anew on MySQL, against writing the same rows.
+//! * [`lists`]: pages of the list of shows, against plain axum and against their statements alone.
 //! * [`start`]: how soon the embedded default is ready on an existing store, and what it rests at.
 //! * [`api`]: reads, holds, purchases and live seats through the API, against the sum of their parts.
 //! * [`server`]: the MySQL that is measured on: settings, databases of our own.
@@ -11,6 +12,7 @@
 
 mod api;
 mod drive;
+mod lists;
 mod log;
 mod rebuild;
 mod server;
@@ -43,7 +45,9 @@ enum Bench {
     Api(api::ApiArgs),
     /// Building read models anew, against writing the same rows.
     Rebuild(rebuild::RebuildArgs),
-    /// What the API is measured against: answers and broadcasts without any of ours. Started by `api` itself.
+    /// Pages of the list of shows, against plain axum and against their statements alone.
+    Lists(lists::ListsArgs),
+    /// What the API is measured against: answers and broadcasts without any of ours. Started by `api` and `lists` themselves.
     #[command(hide = true)]
     Plain,
 }
@@ -63,6 +67,7 @@ fn main() -> Result<()> {
             Bench::Start(args) => start::run(args).await,
             Bench::Api(args) => api::run(args).await,
             Bench::Rebuild(args) => rebuild::run(args).await,
+            Bench::Lists(args) => lists::run(args).await,
             Bench::Plain => api::plain::serve().await,
         }
     })

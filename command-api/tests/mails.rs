@@ -15,7 +15,10 @@ use tickiz_command_api::{
     workers::mails::sink::{DeadLetter, DeadLetters, Smtp},
 };
 use tickiz_contract::{BookingAnswer, EventAnswer};
-use tickiz_contract::{Commands, Request, request::PostponeEvent};
+use tickiz_contract::{
+    Commands, Request,
+    request::{PostponeEvent, ReissueTickets},
+};
 use tickiz_domain::booking::{BookingDomainEvent, BookingStatus};
 use tickiz_event_log::runtime::Clock;
 use world::{Order, hall, in_hours, organizer};
@@ -83,6 +86,37 @@ async fn a_confirmed_booking_gets_one_mail_with_its_codes_however_often_it_is_wr
     house.until("the second mail", async || (mails.files().len() == 2).then_some(())).await;
     assert_eq!(std::fs::read(mails.folder.path().join(&name)).expect("the mail"), before);
     assert_eq!(house.count("BookingReinstated").await, 1, "a booking that came back gets its mail too");
+    stop.cancel();
+    running.await.expect("it ends");
+    house.end().await;
+}
+
+#[tokio::test]
+async fn tickets_that_were_issued_anew_come_in_a_mail_that_says_so() {
+    let house = House::working(Plan::default()).await;
+    let mails = Mails::new().await;
+    let (stop, running) = mails.run(&house, &mails.checkpoints, 1).await;
+    let show = house.world.show(hall(2, 4)).await;
+    let booking = confirm(&house, &show, "lan@example.com", "A-1").await;
+    house.soon("the first mail", async || (mails.files().len() == 1).then_some(())).await;
+    let first = mails.files()[0].clone();
+    let request = ReissueTickets {
+        booking_id: booking.id.to_string(),
+        ticket_ids: None,
+        reason: None,
+        access_token: None,
+        idempotency_key: "anew".to_owned(),
+    };
+    house.service.execute(organizer(), Request::ReissueTickets(request)).await.expect("they are issued anew");
+    house.soon("the second mail", async || (mails.files().len() == 2).then_some(())).await;
+    let second = mails.files().into_iter().find(|name| *name != first).expect("another mail");
+    let ((old_head, old), (new_head, new)) = (mails.read(&first), mails.read(&second));
+    assert_ne!(header(&old_head, "Subject"), header(&new_head, "Subject"));
+    assert!(new.contains("Mã cũ của những vé này không còn dùng được") && !new.contains("đã được xác nhận"), "{new}");
+    assert!(old.contains("đã được xác nhận"), "{old}");
+    let code = |text: &str| text.lines().find(|line| line.starts_with("TKZ1:")).expect("a code").to_owned();
+    let revision = |code: String| mails.keys.verifier().verify(&code).expect("a good signature").payload.rev;
+    assert_eq!((revision(code(&old)), revision(code(&new))), (0, 1));
     stop.cancel();
     running.await.expect("it ends");
     house.end().await;

@@ -85,6 +85,8 @@ pub enum CheckInOutcome {
     NotATicket,
     /// Its booking keeps no further scans; only of a gate that was not connected.
     NotRecorded,
+    /// Under its id its booking has a scan of another ticket or gate; only of a gate that was not connected.
+    ScanIdReused,
 }
 
 /// What became of one scan.

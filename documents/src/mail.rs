@@ -10,6 +10,8 @@ use crate::{Booking, Venue};
 pub enum MailKind {
     /// The booking is paid, here are the tickets.
     Confirmed,
+    /// Tickets were issued anew: here are the new codes, those so far let nobody in any more.
+    Reissued,
     /// The hold ran out before it was paid.
     Expired,
     /// Money went back.
@@ -26,8 +28,9 @@ pub enum MailKind {
 
 impl MailKind {
     /// Every kind.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Confirmed,
+        Self::Reissued,
         Self::Expired,
         Self::Refunded,
         Self::CancelledShow,
@@ -41,6 +44,7 @@ impl MailKind {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Confirmed => "confirmed",
+            Self::Reissued => "reissued",
             Self::Expired => "expired",
             Self::Refunded => "refunded",
             Self::CancelledShow => "cancelled_show",
@@ -54,7 +58,7 @@ impl MailKind {
     /// mail that somebody opens at the gate.
     #[must_use]
     pub const fn has_codes(self) -> bool {
-        matches!(self, Self::Confirmed | Self::Reminder)
+        matches!(self, Self::Confirmed | Self::Reissued | Self::Reminder)
     }
 }
 
@@ -63,6 +67,8 @@ impl MailKind {
 pub enum Notice {
     /// [`MailKind::Confirmed`].
     Confirmed,
+    /// [`MailKind::Reissued`]: the booking has the tickets that were issued anew.
+    Reissued,
     /// [`MailKind::Expired`].
     Expired {
         /// Until when the places were kept.
@@ -109,6 +115,7 @@ impl Notice {
     pub const fn kind(&self) -> MailKind {
         match self {
             Self::Confirmed => MailKind::Confirmed,
+            Self::Reissued => MailKind::Reissued,
             Self::Expired { .. } => MailKind::Expired,
             Self::Refunded { .. } => MailKind::Refunded,
             Self::CancelledShow { .. } => MailKind::CancelledShow,

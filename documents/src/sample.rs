@@ -84,6 +84,7 @@ pub fn notice(kind: MailKind, locale: Locale) -> Notice {
     let amount = || locale.pick("VND 400,000", "400.000 ₫").to_owned();
     match kind {
         MailKind::Confirmed => Notice::Confirmed,
+        MailKind::Reissued => Notice::Reissued,
         MailKind::Expired => Notice::Expired { held_until: instant(ISSUED_AT) },
         MailKind::Refunded => Notice::Refunded { amount: amount() },
         MailKind::CancelledShow => Notice::CancelledShow {

@@ -10,7 +10,10 @@ use tickiz_read_models::{ReadError, ReadFront, ReadStore};
 use tickiz_tickets::{BundleSigner, KeyRing};
 use tokio_util::task::TaskTracker;
 
-use crate::{Wallets, access::AccessPolicy, audit::AuditLog, freshness::Freshness, guard::JsonStore, metrics::Metrics};
+use crate::{
+    ReportLimits, Wallets, access::AccessPolicy, audit::AuditLog, freshness::Freshness, guard::JsonStore,
+    metrics::Metrics,
+};
 
 /// The state of the role, shared by all requests.
 pub struct App {
@@ -28,6 +31,7 @@ pub struct App {
     pub public_url: String,
     pub mail_from: String,
     pub access: AccessPolicy,
+    pub reports: ReportLimits,
     pub freshness: Freshness,
     pub metrics: Arc<Metrics>,
     /// Mutations under way. They go on when their client has left, and the program waits for them when it stops.

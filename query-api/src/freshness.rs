@@ -40,6 +40,11 @@ impl Freshness {
         self.noted.insert(show, position).await;
     }
 
+    /// The position of the last change of a show that went through this process.
+    pub fn shows_changed(&self) -> i64 {
+        self.shows.load(Ordering::Acquire)
+    }
+
     /// A command changed a booking. Its show is not waited for: on the worst day somebody books every millisecond, and whoever
     /// looks at the show would wait for all of them.
     pub async fn booking_changed(&self, booking: Uuid, position: i64) {
@@ -75,18 +80,28 @@ impl Freshness {
         Err(late(wanted))
     }
 
-    /// Waits until the reports, which nobody else waits for, have come as far as the caller asks for by `minPosition`; up to where
-    /// they are complete.
+    /// Waits until the reports, which nobody else waits for, and the shows that they name have come as far as the caller asks for by
+    /// `minPosition`; up to where both are complete.
     ///
     /// # Errors
     /// As [`Freshness::at_least`].
     pub async fn of_reports(&self, reads: &ReadStore, asked: Option<&str>) -> Answered<i64> {
         let wanted = asked.map_or(Ok(0), |asked| position(asked, "minPosition"))?;
-        if reads.wait_for_all(&[Projection::Reports], wanted, MIN_POSITION_WAIT).await? {
-            let version = reads.version(Projection::Reports);
-            return Ok(reads.checkpoint_of(Projection::Reports, version).await?);
+        if !reads.wait_for_all(&[Projection::Events, Projection::Reports], wanted, MIN_POSITION_WAIT).await? {
+            return Err(late(wanted));
         }
-        Err(late(wanted))
+        let (sums, shows) = (reached(reads, Projection::Reports).await?, reached(reads, Projection::Events).await?);
+        Ok(sums.min(shows))
+    }
+
+    /// Waits until the shows are as far as the reports are now.
+    ///
+    /// # Errors
+    /// `OVERLOADED` where they are not in time.
+    pub async fn shows_as_far_as_reports(&self, reads: &ReadStore) -> Answered<()> {
+        let sums = reached(reads, Projection::Reports).await?;
+        let is_there = reads.wait_for_all(&[Projection::Events], sums, MIN_POSITION_WAIT).await?;
+        is_there.then_some(()).ok_or_else(|| late(sums))
     }
 
     /// Waits until the read models have reached a position; false where that takes too long.
@@ -100,6 +115,11 @@ impl Freshness {
         }
         Ok(reached)
     }
+}
+
+/// Up to where the version of a projection that answers is complete.
+async fn reached(reads: &ReadStore, projection: Projection) -> Result<i64, ReadError> {
+    reads.checkpoint_of(projection, reads.version(projection)).await
 }
 
 /// The refusal where what is asked for is not there in time.

@@ -44,7 +44,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use self::{
     access::AccessPolicy,
-    schema::sdl,
+    schema::{report::ReportLimits, sdl},
     server::{HttpLimits, serve},
     ws::SocketLimits,
 };
@@ -99,6 +99,8 @@ pub struct QueryApiParts {
     pub head_at_start: i64,
     /// The limits of WebSockets.
     pub sockets: SocketLimits,
+    /// The limits of reports.
+    pub reports: ReportLimits,
     /// The end of the program.
     pub shutdown: CancellationToken,
 }
@@ -125,6 +127,7 @@ impl QueryApi {
             public_url: parts.public_url,
             mail_from: parts.mail_from,
             access: parts.access,
+            reports: parts.reports,
             freshness: Freshness::new(),
             metrics: Arc::new(Metrics::default()),
             mutations: TaskTracker::new(),

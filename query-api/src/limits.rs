@@ -81,6 +81,12 @@ limits! {
 
     /// `events(first:)`.
     MAX_EVENTS: i32 = 100, "100", "Reading";
+    /// How long the answer to a question for a list is kept as it was encoded, for whoever asks the same without a bearer.
+    LIST_ANSWER_KEPT_FOR: Duration = Duration::from_millis(100), "100 ms", "Reading";
+    /// What such answers take together with their requests.
+    MAX_LIST_ANSWERS_BYTES: u64 = 32 * 1024 * 1024, "32 MiB", "Reading";
+    /// The longest request whose answer is kept so. Those of a page are some hundred bytes.
+    MAX_LIST_REQUEST_BYTES: usize = 8 * 1024, "8 KiB", "Reading";
     /// `log(first:)`.
     MAX_LOG_ENTRIES: i32 = 1_000, "1,000", "Reading";
     /// Conflicts of a `gateReport`; further ones are counted only.

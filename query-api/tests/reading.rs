@@ -5,6 +5,7 @@ mod house;
 use house::{ACCESS_TOKEN, AUDITOR_TOKEN, House, ORGANIZER_TOKEN, OTHER_ORGANIZER_TOKEN, http::send};
 use serde_json::{Value, json};
 use tickiz_contract::{Caller, Request};
+use tickiz_domain::event::{EventDomainEvent, EventPublished};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn shows_are_listed_and_drafts_are_their_organisers_own() {
@@ -348,6 +349,26 @@ async fn a_mutation_goes_on_when_its_client_has_left_and_is_waited_for() {
     drop(stream);
     house.shutdown.cancel();
     assert!(house.api.drain(house::PATIENCE).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_everybody_opens_is_answered_from_memory_until_somebody_changes_a_show_here() {
+    let house = House::default().open().await;
+    let list = async || house.ask(None, "{ events { totalCount edges { node { title } } } }", json!({})).await;
+    let before = list().await;
+    assert_eq!(list().await, before);
+    let metrics = String::from_utf8(house.get("/metrics").await.body).unwrap();
+    assert!(metrics.contains("{operation=\"events\",code=\"OK\"} 2"), "answered from memory it counts too: {metrics}");
+
+    let id = uuid::Uuid::from_u128(60);
+    let show = [EventDomainEvent::from(house::shows::created(60, None)), EventPublished {}.into()];
+    list().await;
+    house.stage.append(id, 0, &show).await;
+    house.ask(Some(ORGANIZER_TOKEN), "mutation { publishEvent(id: \"60\") { id } }", json!({})).await;
+    let after = list().await;
+    let count = |list: &Value| list["data"]["events"]["totalCount"].as_i64().unwrap();
+    assert_eq!(count(&after), count(&before) + 1, "{after}");
+    assert!(after.to_string().contains("Đêm nhạc 60"), "{after}");
 }
 
 /// A report of these groups, as `who`.

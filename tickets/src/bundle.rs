@@ -29,11 +29,26 @@ pub const STALE_AFTER_SECONDS: u64 = 15 * 60;
 
 /// One public key of ticket codes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct BundleKey {
     /// Its number.
     pub kid: u8,
     /// The key, standard Base64.
     pub x: String,
+    /// Until when codes that it signed let anybody in, unix seconds, whatever they say themselves; `None`, as in bundles of before: as
+    /// long as they say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_after: Option<u64>,
+}
+
+/// An admission class, by which a gate may be for some ticket types only.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BundleCategory {
+    /// Its number in codes.
+    pub category: u16,
+    /// The names of the ticket types that have it.
+    pub ticket_types: Vec<String>,
 }
 
 /// What a gate knows of one show. Ticket numbers are decimal text, since JSON numbers end at 2^53; times are unix seconds.
@@ -56,6 +71,9 @@ pub struct Bundle {
     pub tickets_until: u64,
     /// The keys that codes are signed with.
     pub keys: Vec<BundleKey>,
+    /// The admission classes of the show, by number; none in bundles of before.
+    #[serde(default)]
+    pub categories: Vec<BundleCategory>,
     /// Of tickets that were issued anew, the lowest revision that is valid.
     pub min_rev: BTreeMap<String, u8>,
     /// The tickets that are no longer valid at all.
@@ -200,20 +218,37 @@ impl SignedBundle {
 }
 
 impl Bundle {
-    /// The public keys of a ring, as a bundle has them.
+    /// The public keys of a ring, as a bundle has them that lets them count until `not_after`, unix seconds. A key that was dropped from
+    /// the ring is dropped from the next bundle, and its codes with it.
     #[must_use]
-    pub fn keys_of(ring: &KeyRing) -> Vec<BundleKey> {
-        let key = |(kid, key): (u8, [u8; PUBLIC_KEY_LENGTH])| BundleKey { kid, x: BASE64_STANDARD.encode(key) };
+    pub fn keys_of(ring: &KeyRing, not_after: u64) -> Vec<BundleKey> {
+        let key = |(kid, key): (u8, [u8; PUBLIC_KEY_LENGTH])| BundleKey {
+            kid,
+            x: BASE64_STANDARD.encode(key),
+            not_after: Some(not_after),
+        };
         ring.public_keys().into_iter().map(key).collect()
     }
 
-    /// What checks codes by its keys.
+    /// Takes in what changed since. What is known stays: a ticket that is no longer valid never is again, and a revision only rises,
+    /// so it does not matter how often something is taken in, nor in which order.
+    pub fn learn(&mut self, told: &Revocations) {
+        self.revoked.extend(told.revoked.iter().cloned());
+        for (ticket, rev) in &told.min_rev {
+            let known = self.min_rev.entry(ticket.clone()).or_default();
+            *known = (*known).max(*rev);
+        }
+        self.seq = self.seq.max(told.seq);
+        self.created = self.created.max(told.created);
+    }
+
+    /// What checks codes by those of its keys that count at that time, in unix seconds.
     ///
     /// # Errors
     /// When a key is none.
-    pub fn verifier(&self) -> Result<TicketVerifier, BundleError> {
+    pub fn verifier(&self, now: u64) -> Result<TicketVerifier, BundleError> {
         let mut verifier = TicketVerifier::default();
-        for key in &self.keys {
+        for key in self.keys.iter().filter(|key| key.not_after.is_none_or(|not_after| now <= not_after)) {
             verifier.add(key.kid, &bytes(&key.x, "a key is none")?)?;
         }
         Ok(verifier)
@@ -235,6 +270,7 @@ impl Bundle {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{CodeError, Flags, TicketPayload, TicketSigner};
 
     fn bundle() -> Bundle {
         Bundle {
@@ -246,6 +282,7 @@ mod tests {
             valid_until: 1_800_086_400,
             tickets_until: 1_800_086_400,
             keys: Vec::new(),
+            categories: vec![BundleCategory { category: 1, ticket_types: vec!["Floor".to_owned()] }],
             min_rev: [(u64::MAX.to_string(), 2)].into(),
             revoked: ["9007199254740993".to_owned()].into(),
         }
@@ -285,5 +322,70 @@ mod tests {
         let bare = SigningKey::from_bytes(&[3; 32]).sign(&BASE64_STANDARD.decode(&signed.payload).unwrap()).to_bytes();
         let bare = SignedBundle { signature: BASE64_STANDARD.encode(bare), ..signed };
         assert!(matches!(bare.open(None), Err(BundleError::Signature)));
+    }
+
+    #[test]
+    fn a_key_counts_until_it_does_not_and_a_new_one_beside_it_until_it_is_dropped() {
+        let mut ring = KeyRing::default();
+        ring.add(TicketSigner::from_seed(1, &[7; 32])).unwrap();
+        ring.add(TicketSigner::from_seed(2, &[8; 32])).unwrap();
+        let code = |kid| {
+            let flags = Flags::from_bits(0).unwrap();
+            let payload = TicketPayload {
+                kid,
+                event: 7,
+                ticket: 9,
+                category: 1,
+                rev: 0,
+                flags,
+                not_before: 0,
+                expires: u32::MAX,
+            };
+            ring.sign(&payload).unwrap()
+        };
+        let both = Bundle { keys: Bundle::keys_of(&ring, 500), ..bundle() };
+        for kid in [1, 2] {
+            assert!(both.verifier(500).unwrap().verify(&code(kid)).is_ok(), "both keys have tickets out");
+            let over = both.verifier(501).unwrap().verify(&code(kid));
+            assert_eq!(over.unwrap_err(), CodeError::UnknownKey(kid));
+        }
+        // The first one leaked, and is dropped; its tickets are signed again with the second.
+        let mut left = both.clone();
+        left.keys.retain(|key| key.kid == 2);
+        assert!(left.verifier(500).unwrap().verify(&code(2)).is_ok());
+        assert_eq!(left.verifier(500).unwrap().verify(&code(1)).unwrap_err(), CodeError::UnknownKey(1));
+        // A bundle of before knows neither how long a key counts nor classes.
+        let mut old = serde_json::to_value(&both).unwrap();
+        old.as_object_mut().unwrap().remove("categories");
+        old["keys"]
+            .as_array_mut()
+            .unwrap()
+            .iter_mut()
+            .for_each(|key| drop(key.as_object_mut().unwrap().remove("notAfter")));
+        let old: Bundle = serde_json::from_value(old).unwrap();
+        assert!(old.verifier(u64::MAX).unwrap().verify(&code(1)).is_ok() && old.categories.is_empty());
+    }
+
+    #[test]
+    fn what_changed_is_taken_in_however_often_and_in_whatever_order_it_comes() {
+        let told = |since: i64, rev: u8, revoked: &str| Revocations {
+            event: 7,
+            event_id: "e".to_owned(),
+            since,
+            seq: since + 1,
+            created: 1_800_000_000 + u64::try_from(since).unwrap(),
+            min_rev: [("5".to_owned(), rev)].into(),
+            revoked: [revoked.to_owned()].into(),
+        };
+        let (first, second) = (told(12, 1, "3"), told(13, 2, "4"));
+        let taken = |order: &[&Revocations]| {
+            let mut bundle = bundle();
+            order.iter().for_each(|told| bundle.learn(told));
+            bundle
+        };
+        let whole = taken(&[&first, &second]);
+        assert_eq!((whole.seq, whole.created, whole.min_rev["5"]), (14, 1_800_000_013, 2));
+        assert_eq!(whole.revoked.len(), 3, "with what it had before");
+        assert_eq!(taken(&[&second, &first, &second]), whole);
     }
 }

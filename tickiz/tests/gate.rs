@@ -109,6 +109,16 @@ async fn gates_agree(start: Start<'_>) {
     assert_eq!((&west[0]["outcome"], &west[0]["admission"]["gate"]), (&json!("ALREADY_USED"), &json!("East")));
     assert_eq!(merge("East", json!([at_now(&codes[2], first), at_now(&codes[1], second)])).await, east, "sent again");
 
+    // An id that is another scan's is said of that scan alone; the rest of its page is recorded.
+    let third = Uuid::new_v4();
+    let page = json!([at_now(&codes[1], first), at_now(&codes[0], third), at_now(&json!("menu"), Uuid::new_v4())]);
+    let reused = merge("East", page.clone()).await;
+    let told: Vec<_> = (0..3).map(|at| reused[at]["outcome"].as_str().expect("an outcome")).collect();
+    assert_eq!(told, ["SCAN_ID_REUSED", "ALREADY_USED", "NOT_A_TICKET"], "{reused}");
+    assert_eq!(reused[0]["scanId"], json!(first));
+    assert_eq!(merge("South", json!([at_now(&codes[2], first)])).await[0]["outcome"], "SCAN_ID_REUSED", "another gate");
+    assert_eq!(merge("East", page).await, reused, "sent again");
+
     // Given back: nobody comes in any more.
     let (booking_back, paid_back) = confirmed(&tickiz, &show, 1, "back").await;
     let cancel = "mutation($input: CancelBookingInput!) { cancelBooking(input: $input) { status } }";
@@ -154,7 +164,7 @@ async fn gates_agree(start: Start<'_>) {
     for token in [ORGANIZER_TOKEN, GATE_TOKEN] {
         let answer = tickiz.send(Some(token), report, variables.clone()).await;
         let report = &answer["data"]["gateReport"];
-        assert_eq!((&report["admitted"], &report["conflictCount"]), (&json!(3), &json!(2)), "{answer}");
+        assert_eq!((&report["admitted"], &report["conflictCount"]), (&json!(3), &json!(3)), "{answer}");
         let conflicts = report["conflicts"].as_array().expect("a list");
         let east = conflicts.iter().find(|conflict| conflict["scanId"] == json!(second)).expect("it is told");
         assert_eq!(east["outcome"], "ALREADY_USED");
@@ -195,6 +205,38 @@ async fn gates_agree_on_mysql_too() {
     database.drop_it().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_booking_has_no_room_for_is_said_of_that_scan_alone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let tickiz = Tickiz::start(Start { data_dir: Some(folder.path()), ..Start::default() }).await;
+    let show = tickiz.publish(general_admission("Hội An Jazz", "200000", "VND", 100)).await;
+    let (_, paid) = confirmed(&tickiz, &show, 1, "k").await;
+    let (_, other) = confirmed(&tickiz, &show, 1, "other").await;
+    let scan = |ticket: &Value| json!({"scanId": Uuid::new_v4(), "code": ticket["code"], "scannedAt": chrono::Utc::now().to_rfc3339()});
+    let merge = async |scans: Vec<Value>| {
+        let input = json!({"input": {"eventId": show["id"], "gate": "East", "scans": scans}});
+        tickiz.organize(MERGE, input).await["mergeScans"].as_array().expect("a list").clone()
+    };
+    // As many as a booking keeps, by a scanner that somebody holds over one ticket all evening.
+    let mut recorded = BTreeMap::new();
+    for _ in 0..5 {
+        for told in merge((0..200).map(|_| scan(&paid["tickets"][0])).collect()).await {
+            *recorded.entry(told["outcome"].as_str().expect("an outcome").to_owned()).or_insert(0) += 1;
+        }
+    }
+    assert_eq!(recorded, BTreeMap::from([("ADMITTED".to_owned(), 1), ("ALREADY_USED".to_owned(), 999)]));
+    let before = tickiz.log().await.len();
+    let told = merge(vec![scan(&paid["tickets"][0]), scan(&other["tickets"][0])]).await;
+    assert_eq!((&told[0]["outcome"], &told[1]["outcome"]), (&json!("NOT_RECORDED"), &json!("ADMITTED")));
+    assert_eq!(told[0]["admission"]["gate"], "East", "when and where somebody came in rightly");
+    assert_eq!(tickiz.log().await.len(), before + 1, "the other one's alone");
+    let online = tickiz
+        .send(Some(ORGANIZER_TOKEN), CHECK_IN, self::scan(&show, &paid["tickets"][0]["code"], "West", Uuid::new_v4()))
+        .await;
+    assert_eq!(code(&online), "LIMIT_EXCEEDED", "nobody is let in that cannot be recorded: {online}");
+    tickiz.stop().await;
+}
+
 const REISSUE: &str =
     "mutation($input: ReissueTicketsInput!) { reissueTickets(input: $input) { tickets { id code } } }";
 
@@ -226,7 +268,7 @@ async fn codes_are_replaced(start: Start<'_>) {
     }
     let one = json!([anew[2]["id"]]);
     let again = tickiz.organize(REISSUE, asked(&booking, None, Some(one.clone()), "o1")).await;
-    let last = again["reissueTickets"]["tickets"][2]["code"].clone();
+    assert_ne!(again["reissueTickets"]["tickets"][2]["code"], anew[2]["code"]);
     assert_eq!(check_in(&tickiz, &show, &anew[2]["code"], "North").await["outcome"], "SUPERSEDED");
 
     // Who may not, and what cannot be.
@@ -242,6 +284,32 @@ async fn codes_are_replaced(start: Start<'_>) {
     ] {
         let answer = tickiz.send(bearer, REISSUE, input).await;
         assert_eq!(code(&answer), expected, "{answer}");
+    }
+
+    // Two re-issues in one moment, by one key: one outcome, and both are told of it. By two keys: the code is replaced twice.
+    let revisions = async || {
+        let log = tickiz.log().await;
+        log.iter().filter(|entry| entry["type"] == "TicketsReissued").count()
+    };
+    let (before, third) = (revisions().await, json!([anew[2]["id"]]));
+    let same = || tickiz.send(None, REISSUE, asked(&booking, token, Some(third.clone()), "at once"));
+    let (one_answer, other_answer) = tokio::join!(same(), same());
+    assert_eq!(data(one_answer.clone()), data(other_answer), "one outcome");
+    assert_eq!(revisions().await, before + 1);
+    let keyed = |key| tickiz.send(None, REISSUE, asked(&booking, token, Some(third.clone()), key));
+    let (first_answer, second_answer) = tokio::join!(keyed("at once, a"), keyed("at once, b"));
+    assert_eq!(revisions().await, before + 3);
+    let code_in = |answer: Value| data(answer)["reissueTickets"]["tickets"][2]["code"].clone();
+    let codes = [code_in(one_answer), code_in(first_answer), code_in(second_answer)];
+    assert!(
+        codes[1] != codes[2] && codes[0] != codes[1] && codes[0] != codes[2],
+        "each has the code that it made: {codes:?}"
+    );
+    let last = tickiz.booking(&booking).await["tickets"][2]["code"].clone();
+    assert!(codes[1..].contains(&last), "{last}: {codes:?}");
+    let replaced = codes.iter().filter(|code| **code != last);
+    for code in replaced {
+        assert_eq!(check_in(&tickiz, &show, code, "North").await["outcome"], "SUPERSEDED");
     }
 
     // A gate and a re-issue at once: the gate was first and nothing is issued anew, or the code was replaced and lets nobody in.

@@ -39,6 +39,8 @@ enum Bench {
     Start,
     /// Building read models anew, against writing the same rows.
     Rebuild,
+    /// Pages of the list of shows, against plain axum and against their statements alone.
+    Lists,
     /// Reads, holds, purchases and live seats through the API, against the sum of their parts.
     Api,
 }
@@ -49,13 +51,14 @@ impl Bench {
             Self::Log => "log",
             Self::Start => "start",
             Self::Rebuild => "rebuild",
+            Self::Lists => "lists",
             Self::Api => "api",
         }
     }
 
     fn servers(self) -> &'static [Kind] {
         match self {
-            Self::Log | Self::Rebuild => &[Kind::Mysql],
+            Self::Log | Self::Rebuild | Self::Lists => &[Kind::Mysql],
             Self::Start => &[],
             Self::Api => &[Kind::Mysql, Kind::Redis],
         }
@@ -65,7 +68,7 @@ impl Bench {
     fn packages(self) -> &'static [&'static str] {
         match self {
             Self::Log | Self::Rebuild => &[PACKAGE],
-            Self::Start | Self::Api => &[PACKAGE, "tickiz"],
+            Self::Start | Self::Lists | Self::Api => &[PACKAGE, "tickiz"],
         }
     }
 }

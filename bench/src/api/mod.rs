@@ -7,7 +7,7 @@
 
 pub mod plain;
 mod purchase;
-mod tickiz;
+pub mod tickiz;
 
 use std::{
     path::PathBuf,
@@ -35,7 +35,7 @@ use crate::{
 /// Names the Redis; `cargo xtask bench` sets it.
 const REDIS_VARIABLE: &str = "TICKIZ_BENCH_REDIS_URL";
 /// Connections of the client: enough that the writer's batches fill.
-const CLIENTS: usize = 64;
+pub const CLIENTS: usize = 64;
 /// The big house: 500 rows of 100 seats.
 const HOUSE: (usize, usize) = (500, 100);
 /// The seats that all want.
@@ -83,7 +83,7 @@ impl<F: FnMut() -> Vec<u8> + Send + 'static> Worker for Client<F> {
 }
 
 /// Requests a second, and which share of them was refused.
-async fn requests<F>(url: &str, timing: Timing, make: impl Fn(usize) -> F) -> Result<(f64, f64)>
+pub async fn requests<F>(url: &str, timing: Timing, make: impl Fn(usize) -> F) -> Result<(f64, f64)>
 where
     F: FnMut() -> Vec<u8> + Send + 'static,
 {
@@ -98,7 +98,7 @@ where
 }
 
 /// The rate at which plain axum answers those requests with that answer.
-async fn plain_rate<F>(plain: &str, answer: String, timing: Timing, make: impl Fn(usize) -> F) -> Result<f64>
+pub async fn plain_rate<F>(plain: &str, answer: String, timing: Timing, make: impl Fn(usize) -> F) -> Result<f64>
 where
     F: FnMut() -> Vec<u8> + Send + 'static,
 {
@@ -254,7 +254,7 @@ pub async fn run(args: &ApiArgs) -> Result<()> {
         let plain = tickiz::plain().await?;
         let (database, rows) = (server.create().await?, server.create().await?);
         let data = tempfile::tempdir()?;
-        let running = tickiz::tickiz(&binary, database.url(), &redis_url, data.path()).await?;
+        let running = tickiz::tickiz(&binary, database.url(), Some(&redis_url), data.path()).await?;
         let setting = Setting { url: &running.url, plain: &plain.url, timing };
         let wanted = |part: &str| args.only.as_deref().is_none_or(|only| only == part);
         if wanted("reads") {

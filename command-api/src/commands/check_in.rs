@@ -249,6 +249,7 @@ impl Decision<Booking> for Admit<'_> {
             BookingError::UnknownTicket => Some(CheckInOutcome::Forged),
             // Somebody is in already; the other scans that were handed in with this one are not to be lost for it.
             BookingError::TooManyScans if self.command.offline => Some(CheckInOutcome::NotRecorded),
+            BookingError::ScanReused if self.command.offline => Some(CheckInOutcome::ScanIdReused),
             _ => None,
         };
         refusals::booking(error).into()

@@ -86,7 +86,7 @@ pub(super) fn of_mail(notice: &Notice, booking: &Booking) -> Result<Value, Templ
     let mut context =
         of_booking(notice.kind().name(), booking, |number, _| Ok(Value::from(format!("cid:{}", content_id(number)))))?;
     match notice {
-        Notice::Confirmed | Notice::Reminder => {}
+        Notice::Confirmed | Notice::Reissued | Notice::Reminder => {}
         Notice::Expired { held_until } => context.held_until = Some(locale.date_time(*held_until, zone)),
         Notice::Refunded { amount } => context.amount = Some(one_line(amount)),
         Notice::CancelledShow { reason, refund } => {

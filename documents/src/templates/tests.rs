@@ -53,6 +53,8 @@ fn every_mail_has_a_subject_a_text_and_an_html_in_each_language() {
 fn a_mail_tells_what_only_its_kind_knows() {
     let templates = built_in();
     for (kind, locale, parts) in [
+        (MailKind::Reissued, Locale::En, vec!["Their old codes no longer work", "TKZ1:"]),
+        (MailKind::Reissued, Locale::Vi, vec!["Mã cũ của những vé này không còn dùng được", "TKZ1:"]),
         (MailKind::Expired, Locale::En, vec!["Thursday, 1 January 2026, 07:00 (GMT+7)"]),
         (MailKind::Refunded, Locale::Vi, vec!["400.000 ₫"]),
         (MailKind::CancelledShow, Locale::Vi, vec!["Ca sĩ bị ốm.", "400.000 ₫"]),
@@ -67,6 +69,20 @@ fn a_mail_tells_what_only_its_kind_knows() {
         for part in parts {
             assert!(mail.text.contains(part), "{part} is missing in {}", mail.text);
             assert!(mail.html.contains(part), "{part} is missing in {}", mail.html);
+        }
+    }
+}
+
+#[test]
+fn tickets_that_were_issued_anew_are_not_told_as_a_booking_that_was_confirmed() {
+    let templates = built_in();
+    for locale in Locale::ALL {
+        let confirmed = templates.preview(MailKind::Confirmed, locale).unwrap();
+        let reissued = templates.preview(MailKind::Reissued, locale).unwrap();
+        assert_ne!(confirmed.subject, reissued.subject);
+        let said = locale.pick("Your booking is confirmed.", "Đơn đặt vé của bạn đã được xác nhận.");
+        for (before, now) in [(&confirmed.text, &reissued.text), (&confirmed.html, &reissued.html)] {
+            assert!(before.contains(said) && !now.contains(said), "{now}");
         }
     }
 }

@@ -17,7 +17,8 @@ pub mod state;
 pub use claims::{claims_of, timers_of};
 pub use code::BookingCode;
 pub use command::{
-    AdmitTicket, BookingCommand, CancelBooking, Canceller, PlaceBooking, RecordSuccess, ReissueTickets, StartPayment,
+    AdmitTicket, BookingCommand, CancelBooking, Canceller, MAX_REISSUES, MAX_SCANS, PlaceBooking, RecordSuccess,
+    ReissueTickets, StartPayment,
 };
 pub use error::BookingError;
 pub use event::*;

@@ -6,11 +6,12 @@ use chrono::Duration;
 use proptest::{collection::vec, prelude::*, sample::select};
 use tickiz_domain::{
     booking::{
-        Booking, BookingCommand, BookingDomainEvent, BookingError, BookingPlaced, BookingStatus, CancelBooking,
-        Canceller, PaymentMethod, PaymentStatus, PlaceBooking, Purchase, RecordSuccess, RefundStatus, StartPayment,
+        AdmitTicket, Booking, BookingCommand, BookingDomainEvent, BookingError, BookingPlaced, BookingStatus,
+        CancelBooking, Canceller, IssuedTicket, MAX_REISSUES, PaymentMethod, PaymentStatus, PlaceBooking, Purchase,
+        RecordSuccess, RefundStatus, ReissueTickets, ReissuedBy, StartPayment, TicketNumber,
     },
     claim::{ClaimChange, Holder, Resource},
-    ids::{PaymentId, RefundId},
+    ids::{PaymentId, RefundId, TicketId},
     money::Money,
     stored::StoredEvent,
 };
@@ -27,17 +28,54 @@ const BOOKING: Uuid = Uuid::from_u128(0xb0);
 /// What somebody does; attempts and refunds by their place, so that most are there.
 #[derive(Clone, Debug)]
 enum Step {
-    Expire { minutes: i64 },
-    Cancel { show_started: bool },
+    Expire {
+        minutes: i64,
+    },
+    Cancel {
+        show_started: bool,
+    },
     CancelWithShow,
-    Start { method: PaymentMethod, minutes: i64, show_open: bool },
-    Pending { attempt: usize },
-    Success { attempt: usize, right_sum: bool, reinstate: bool, show_open: bool },
-    Decline { attempt: usize },
-    Abandon { attempt: usize },
-    RunOut { attempt: usize },
-    RefundSuccess { refund: usize },
-    RefundFailure { refund: usize },
+    Start {
+        method: PaymentMethod,
+        minutes: i64,
+        show_open: bool,
+    },
+    Pending {
+        attempt: usize,
+    },
+    Success {
+        attempt: usize,
+        right_sum: bool,
+        reinstate: bool,
+        show_open: bool,
+    },
+    Decline {
+        attempt: usize,
+    },
+    Abandon {
+        attempt: usize,
+    },
+    RunOut {
+        attempt: usize,
+    },
+    RefundSuccess {
+        refund: usize,
+    },
+    RefundFailure {
+        refund: usize,
+    },
+    /// Some ticket, or all; by whom, and why, changes nothing.
+    Reissue {
+        ticket: Option<usize>,
+        show_open: bool,
+    },
+    /// A scan of that id of a ticket, by the code that it had so many revisions ago.
+    Scan {
+        ticket: usize,
+        ago: u8,
+        scan: u128,
+        offline: bool,
+    },
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -58,6 +96,10 @@ fn step() -> impl Strategy<Value = Step> {
         1 => attempt().prop_map(|attempt| Step::RunOut { attempt }),
         4 => (0_usize..3).prop_map(|refund| Step::RefundSuccess { refund }),
         1 => (0_usize..3).prop_map(|refund| Step::RefundFailure { refund }),
+        5 => (prop::option::of(0_usize..3), prop::bool::weighted(0.9))
+            .prop_map(|(ticket, show_open)| Step::Reissue { ticket, show_open }),
+        3 => (0_usize..3, select(vec![0, 0, 0, 1, 2]), 0_u128..6, any::<bool>())
+            .prop_map(|(ticket, ago, scan, offline)| Step::Scan { ticket, ago, scan, offline }),
     ]
 }
 
@@ -101,6 +143,55 @@ fn command(step: &Step, purchase: &Purchase) -> BookingCommand {
         Step::RefundFailure { refund: of } => {
             BookingCommand::RecordRefundFailure { refund_id: refund(of), reason: "no".to_owned() }
         }
+        Step::Reissue { ticket, show_open } => BookingCommand::Reissue(Box::new(ReissueTickets {
+            ticket_ids: ticket.map(|place| vec![ticket_at(purchase, place).0]),
+            by: ReissuedBy::Buyer,
+            reason: None,
+            kid: 2,
+            expires: 1_900_000_000,
+            show_open,
+        })),
+        Step::Scan { ticket, ago, scan, offline } => {
+            let (_, number, revision) = ticket_at(purchase, ticket);
+            BookingCommand::Admit(Box::new(AdmitTicket {
+                number,
+                revision: revision.saturating_sub(ago),
+                scan_id: id(0x200 + scan),
+                gate: format!("gate {}", scan % 2),
+                scanned_at: now(),
+                offline,
+            }))
+        }
+    }
+}
+
+/// A ticket's id, number and revision; of one that is not there, some that nobody has.
+fn ticket_at(purchase: &Purchase, place: usize) -> (TicketId, TicketNumber, u8) {
+    let of = |ticket: &IssuedTicket| (ticket.ticket_id, ticket.number, ticket.revision);
+    purchase.tickets.get(place).map_or((id(0xff), TicketNumber(u64::MAX), 0), of)
+}
+
+/// What a domain event may do to tickets: a number stays, a revision rises by one where a ticket is issued anew and never else, and no
+/// code lets somebody in who has an older one than the newest, or whose ticket somebody came in with.
+fn check_tickets(before: &Purchase, command: &BookingCommand, event: &BookingDomainEvent, after: &Purchase) {
+    use BookingDomainEvent as E;
+    for (old, new) in before.tickets.iter().zip(&after.tickets) {
+        let E::TicketsReissued(anew) = event else {
+            assert_eq!(old, new, "{} changes no ticket", event.type_name());
+            continue;
+        };
+        assert_eq!((old.ticket_id, old.number), (new.ticket_id, new.number), "a ticket keeps its number");
+        let rises = anew.tickets.iter().any(|ticket| ticket.ticket_id == old.ticket_id);
+        assert_eq!(new.revision, old.revision + u8::from(rises), "each is one newer, and no other");
+        assert!(!rises || before.admission(old.ticket_id).is_none(), "who is in keeps his code");
+        assert!(new.revision <= MAX_REISSUES, "and not without end");
+    }
+    if let E::TicketAdmitted(admitted) = event {
+        let BookingCommand::Admit(scan) = command else { panic!("nobody comes in but by a scan") };
+        let ticket = before.tickets.iter().find(|ticket| ticket.ticket_id == admitted.ticket_id).expect("a ticket");
+        assert_eq!(ticket.revision, scan.revision, "an older code lets nobody in");
+        assert_eq!(before.admission(admitted.ticket_id), None, "one person a ticket");
+        assert_eq!(before.status, BookingStatus::Confirmed);
     }
 }
 
@@ -231,18 +322,20 @@ proptest! {
         }
         for step in &steps {
             let command = command(step, booking.0.as_ref().unwrap());
-            let recorded = match handle(&mut booking, command) {
+            let recorded = match handle(&mut booking, command.clone()) {
                 Ok(recorded) => recorded,
                 Err(BookingError::Malformed(what)) => panic!("{step:?}: {what}"),
                 Err(_) => continue,
             };
             for event in recorded {
-                let before = walked.0.as_ref().unwrap().status;
+                let before = walked.0.clone().unwrap();
                 event.claims(BOOKING).into_iter().for_each(|change| claimed.apply(change));
                 let decoded = BookingDomainEvent::decode(event.type_name(), event.version(), &event.payload()).unwrap();
                 prop_assert_eq!(&decoded, &event, "what is stored is what was said");
                 walked.fold(decoded);
-                check_transition(before, &event, walked.0.as_ref().unwrap().status);
+                let after = walked.0.as_ref().unwrap();
+                check_transition(before.status, &event, after.status);
+                check_tickets(&before, &command, &event, after);
                 history.push(event);
             }
             let purchase = booking.0.as_ref().unwrap();

@@ -12,10 +12,15 @@ use chrono::{TimeDelta, Utc};
 use tickiz_contract::{ErrorCode, Refusal};
 use tickiz_domain::{
     booking::BookingStatus,
+    event::Show,
     ids::{BookingId, EventId},
 };
 use tickiz_read_models::{BookingView, EventView, ReadError};
-use tickiz_tickets::{Bundle, SignedBundle, bundle::Revocations};
+use tickiz_tickets::{
+    Bundle, SignedBundle,
+    bundle::{BundleCategory, Revocations},
+    gate::CLOCK_LEEWAY_SECONDS,
+};
 
 use super::Web;
 use crate::{
@@ -87,6 +92,7 @@ pub async fn bundle(State(web): State<Web>, Path(id): Path<String>, headers: Hea
     let Asked { event_id, view, seq } = asked(app, &id, &headers).await?;
     let (min_rev, revoked) = invalid(app, event_id, 0).await?;
     let now = Utc::now();
+    let tickets_until = unix(view.show.over_at() + TimeDelta::hours(GRACE_HOURS));
     let bundle = Bundle {
         event: view.show.event_number,
         event_id: event_id.to_string(),
@@ -94,12 +100,23 @@ pub async fn bundle(State(web): State<Web>, Path(id): Path<String>, headers: Hea
         seq,
         created: unix(now),
         valid_until: unix(now + TimeDelta::hours(VALID_HOURS)),
-        tickets_until: unix(view.show.over_at() + TimeDelta::hours(GRACE_HOURS)),
-        keys: Bundle::keys_of(&app.signer),
+        tickets_until,
+        // With the leeway that a gate gives a ticket's own last second.
+        keys: Bundle::keys_of(&app.signer, tickets_until + CLOCK_LEEWAY_SECONDS),
+        categories: categories(&view.show),
         min_rev,
         revoked,
     };
     Ok(unkept(app.bundles.sign(&bundle)))
+}
+
+/// The admission classes of a show, by number, with the ticket types that have them.
+fn categories(show: &Show) -> Vec<BundleCategory> {
+    let mut classes = BTreeMap::<u16, Vec<String>>::new();
+    for ticket_type in &show.ticket_types {
+        classes.entry(ticket_type.admission_class).or_default().push(ticket_type.name.clone());
+    }
+    classes.into_iter().map(|(category, ticket_types)| BundleCategory { category, ticket_types }).collect()
 }
 
 /// What changed since a bundle, signed.

@@ -6,6 +6,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
+use bytes::Bytes;
 use tickiz_contract::{Caller, ErrorCode, Refusal};
 use tickiz_telemetry::trace;
 use tracing::Instrument;
@@ -14,6 +15,7 @@ use uuid::Uuid;
 use super::{
     Web,
     body::{BodyFault, HeldBody},
+    kept::{self, Question},
     negotiate::{ResponseType, is_json},
 };
 use crate::{
@@ -70,15 +72,29 @@ async fn answer(web: &Web, parts: &Parts, body: Body, sender: Sender) -> Respons
         Err(fault) => return closing(without_body(&fault, most)),
     };
     let trace = sender.trace;
+    let app = &web.engine.app;
+    let mut question = None;
+    if matches!(sender.caller, Ok(Caller::Anonymous)) {
+        let changed = app.freshness.shows_changed();
+        if let Some(body) = web.lists.find(&held.bytes, changed).await {
+            app.metrics.operation(&[kept::LIST.to_owned()], &[]);
+            return respond(response_type.status(true), response_type, body, trace);
+        }
+        question = Question::of(&held.bytes, changed);
+    }
     let (status, reply) = match admit(web, held, sender).await {
         Ok(admitted) => {
+            let roots = question.is_some().then(|| admitted.baked.roots.clone());
             let reply = web.engine.execute(admitted).await;
+            if let (Some(question), Some(roots)) = (question, roots) {
+                web.lists.keep(question, &roots, &reply).await;
+            }
             (response_type.status(reply.executed), reply)
         }
         Err(Refused::NoRequest(reply)) => (StatusCode::BAD_REQUEST, reply),
         Err(Refused::Request(reply)) => (response_type.status(reply.executed), reply),
     };
-    respond(status, response_type, reply, trace)
+    respond(status, response_type, reply.body.into(), trace)
 }
 
 /// Why an operation is not executed.
@@ -131,8 +147,8 @@ fn is_traceparent(text: &str) -> bool {
     [2, 32, 16, 2].into_iter().all(|len| parts.next() == Some((len, true))) && parts.next().is_none()
 }
 
-fn respond(status: StatusCode, response_type: ResponseType, reply: Reply, trace: Uuid) -> Response {
-    let mut response = (status, reply.body).into_response();
+fn respond(status: StatusCode, response_type: ResponseType, body: Bytes, trace: Uuid) -> Response {
+    let mut response = (status, body).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, response_type.content_type());
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -5,6 +5,7 @@ mod docs;
 mod explorer;
 mod gate;
 mod graphql;
+mod kept;
 mod landing;
 mod negotiate;
 mod resources;
@@ -26,8 +27,8 @@ use tower_http::{
     cors::{Any, CorsLayer},
 };
 
-use self::body::BodyBudget;
-use crate::{engine::Engine, live::FrameGroups, ws::SocketLimits};
+use self::{body::BodyBudget, kept::KeptAnswers};
+use crate::{engine::Engine, limits::LIST_ANSWER_KEPT_FOR, live::FrameGroups, ws::SocketLimits};
 
 /// How long a browser may remember what it may send from another origin.
 const PREFLIGHT_FOR: Duration = Duration::from_secs(24 * 60 * 60);
@@ -37,6 +38,7 @@ const PREFLIGHT_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 pub struct Web {
     pub engine: Engine,
     bodies: BodyBudget,
+    lists: KeptAnswers,
     /// WebSockets open.
     pub sockets: TaskTracker,
     /// Subscribers who asked the same.
@@ -58,6 +60,7 @@ impl Web {
             groups: FrameGroups::new(engine.clone()),
             engine,
             bodies: BodyBudget::new(),
+            lists: KeptAnswers::new(LIST_ANSWER_KEPT_FOR),
             sockets: TaskTracker::new(),
             socket_limits,
             shutdown,

@@ -75,6 +75,9 @@ pub enum CheckInOutcome {
     NotATicket,
     /// Its booking has as many scans as it keeps, and this one is not among them: only of a gate that was not connected.
     NotRecorded,
+    /// Under its scanId another ticket or gate was recorded, and this scan was not: hand it in under an id of its own. Only of a gate
+    /// that was not connected; a gate that is connected gets the error IDEMPOTENCY_KEY_REUSED.
+    ScanIdReused,
 }
 
 #[derive(Enum, Clone, Copy, PartialEq, Eq)]

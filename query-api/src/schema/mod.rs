@@ -9,7 +9,7 @@ mod inputs;
 mod log;
 mod mutation;
 pub mod query;
-mod report;
+pub mod report;
 pub mod scalars;
 pub mod seat_map;
 pub mod subscription;

@@ -33,6 +33,21 @@ use crate::{
     limits::{MAX_FILTER_CHARS, MAX_REPORT_GROUPS, MAX_REPORT_ROWS},
 };
 
+/// The limits of reports. The default is what [`crate::limits`] says; tests take lower ones.
+#[derive(Clone, Copy, Debug)]
+pub struct ReportLimits {
+    /// [`MAX_REPORT_GROUPS`].
+    pub max_groups: usize,
+    /// [`MAX_REPORT_ROWS`].
+    pub max_rows: usize,
+}
+
+impl Default for ReportLimits {
+    fn default() -> Self {
+        Self { max_groups: MAX_REPORT_GROUPS, max_rows: MAX_REPORT_ROWS }
+    }
+}
+
 /// By what the rows of a report are apart.
 #[derive(Enum, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SalesReportGroup {
@@ -143,13 +158,16 @@ impl SalesReportRow {
     async fn net(&self) -> Answered<Money> {
         self.money(self.sums.received_minor - self.sums.refunded_minor)
     }
-    /// How many tickets there are, where the rows are apart by show or ticket type and not by day.
+    /// How many tickets the whole house has, where the rows are apart by show or ticket type and not by day; a filter by time does not
+    /// change it.
     async fn capacity(&self) -> Option<i32> {
         self.capacity.map(int)
     }
-    /// valid of capacity, 0 to 1.
+    /// valid of capacity, 0 to 1: how full the house is. With filter.from or filter.to it is the share of the whole house that bookings
+    /// placed in that span of time have, so that the shares of spans beside each other add up to how full it is. Null where
+    /// there is no capacity to be a share of.
     async fn fill_rate(&self) -> Option<f64> {
-        self.capacity.map(|capacity| share(self.sums.valid, capacity))
+        self.capacity.filter(|capacity| *capacity > 0).map(|capacity| share(self.sums.valid, capacity))
     }
 }
 
@@ -171,14 +189,13 @@ impl SalesReportRow {
 pub struct SalesReport {
     /// In the order of city, day, show and ticket type; one for each currency.
     rows: Vec<SalesReportRow>,
-    /// Up to here the report is complete.
+    /// Up to here the report is complete, with the shows as they stood then or later.
     position: Position,
 }
 
 /// What is asked, checked.
 struct Asked {
     query: SalesQuery,
-    city: Option<String>,
     by: BTreeSet<SalesReportGroup>,
 }
 
@@ -216,14 +233,14 @@ fn check(filter: Option<SalesReportFilter>, group_by: &[SalesReportGroup]) -> Re
     };
     let by: BTreeSet<SalesReportGroup> = group_by.iter().copied().collect();
     let by_time = by.contains(&SalesReportGroup::Day);
-    Ok(Some(Asked { query: SalesQuery { organizer_id: None, event_id, from, to, by_time }, city, by }))
+    Ok(Some(Asked { query: SalesQuery { organizer_id: None, event_id, city, from, to, by_time }, by }))
 }
 
 /// Makes a report.
 ///
 /// # Errors
 /// `UNAUTHENTICATED`, `FORBIDDEN`; `INVALID_INPUT` with every fault; `LIMIT_EXCEEDED` where it would be too long; `OVERLOADED` where
-/// the reports have not reached `minPosition` in time.
+/// the reports have not reached `minPosition` in time, or a show of theirs is not there in time.
 pub async fn report(
     app: &App,
     caller: &Caller,
@@ -234,28 +251,38 @@ pub async fn report(
     allow(caller, Action::SeeSales)?;
     let asked = check(filter, group_by)?;
     let position = app.freshness.of_reports(&app.reads, min_position).await?;
-    let Some(Asked { mut query, city, by }) = asked else {
+    let Some(Asked { mut query, by }) = asked else {
         return Ok(SalesReport { rows: Vec::new(), position: position.into() });
     };
     if let Caller::Organizer { organizer_id } = caller {
         query.organizer_id = Some(*organizer_id);
     }
-    let most = u32::try_from(MAX_REPORT_GROUPS + 1).unwrap_or(u32::MAX);
-    let mut groups = app.reads.sales(&query, most).await.map_err(Failure::from)?;
-    if groups.len() > MAX_REPORT_GROUPS {
-        return Err(too_long(format!("more than {MAX_REPORT_GROUPS} sums would have to be added")).into());
+    let ReportLimits { max_groups, max_rows } = app.reports;
+    let most = u32::try_from(max_groups + 1).unwrap_or(u32::MAX);
+    let groups = app.reads.sales(&query, most).await.map_err(Failure::from)?;
+    if groups.len() > max_groups {
+        return Err(too_long(format!("more than {max_groups} sums would have to be added")).into());
     }
-    let ids: Vec<EventId> = groups.iter().map(|group| group.event_id).collect::<BTreeSet<_>>().into_iter().collect();
-    let shows = app.reads.events(&ids).await.map_err(Failure::from)?;
-    let shows: HashMap<EventId, Arc<EventView>> = shows.into_iter().map(|(id, view)| (id, Arc::new(view))).collect();
-    if let Some(city) = city.as_deref().map(city_key) {
-        groups.retain(|group| shows.get(&group.event_id).is_some_and(|view| city_key(&view.show.venue.city) == city));
-    }
+    let shows = shows_of(app, &groups).await?;
     let rows = put_together(&groups, &shows, &by);
-    if rows.len() > MAX_REPORT_ROWS {
-        return Err(too_long(format!("it has {} rows, and {MAX_REPORT_ROWS} are possible", rows.len())).into());
+    if rows.len() > max_rows {
+        return Err(too_long(format!("it has {} rows, and {max_rows} are possible", rows.len())).into());
     }
     Ok(SalesReport { rows, position: position.into() })
+}
+
+type Shows = HashMap<EventId, Arc<EventView>>;
+
+/// The shows that sums are of. Two projections write sums and shows, each at its own pace: where a show is not there yet, it is waited
+/// for, since without it nobody can say whose the sums are, nor on which day of its time zone.
+async fn shows_of(app: &App, groups: &[SalesGroup]) -> Answered<Shows> {
+    let ids: Vec<EventId> = groups.iter().map(|group| group.event_id).collect::<BTreeSet<_>>().into_iter().collect();
+    let mut shows = app.reads.events(&ids).await?;
+    if shows.len() < ids.len() {
+        app.freshness.shows_as_far_as_reports(&app.reads).await?;
+        shows = app.reads.events(&ids).await?;
+    }
+    Ok(shows.into_iter().map(|(id, view)| (id, Arc::new(view))).collect())
 }
 
 fn too_long(what: String) -> Refusal {
@@ -263,11 +290,7 @@ fn too_long(what: String) -> Refusal {
     Refusal::new(tickiz_contract::ErrorCode::LimitExceeded, message)
 }
 
-fn put_together(
-    groups: &[SalesGroup],
-    shows: &HashMap<EventId, Arc<EventView>>,
-    by: &BTreeSet<SalesReportGroup>,
-) -> Vec<SalesReportRow> {
+fn put_together(groups: &[SalesGroup], shows: &Shows, by: &BTreeSet<SalesReportGroup>) -> Vec<SalesReportRow> {
     use SalesReportGroup::{City, Day, Show, TicketType};
     let by_type = by.contains(&TicketType);
     let by_show = by_type || by.contains(&Show);

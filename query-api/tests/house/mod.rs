@@ -15,12 +15,15 @@ use tickiz_contract::{
     request::AccessToken,
 };
 use tickiz_domain::ids::{BookingId, OrganizerId};
-use tickiz_event_log::{EventLog, LogOptions, LogService};
+use tickiz_event_log::{EventLog, LogOptions, LogService, runtime::Runtime};
 use tickiz_projections::{LiveService, ProjectorOptions, ProjectorService, live::LiveOptions};
-use tickiz_query_api::{AccessPolicy, HttpLimits, QueryApi, QueryApiParts, SocketLimits, serve};
+use tickiz_query_api::{AccessPolicy, HttpLimits, QueryApi, QueryApiParts, ReportLimits, SocketLimits, serve};
 use tickiz_read_models::ReadStore;
 use tickiz_tickets::{KeyRing, TicketSigner};
-use tokio::{net::TcpListener, task::JoinSet};
+use tokio::{
+    net::TcpListener,
+    task::{AbortHandle, JoinSet},
+};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -43,6 +46,7 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 pub struct House {
     pub http: HttpLimits,
     pub sockets: SocketLimits,
+    pub reports: ReportLimits,
     pub production: bool,
 }
 
@@ -55,13 +59,21 @@ pub struct Open {
     pub asked: Arc<Mutex<Vec<(CallContext, Request)>>>,
     pub api: Arc<QueryApi>,
     pub shutdown: CancellationToken,
+    /// Stops the projector alone.
+    pub projecting: CancellationToken,
+    pub projector: AbortHandle,
     _log_service: LogService,
     pub tasks: JoinSet<()>,
 }
 
 impl House {
     pub async fn open(self) -> Open {
-        let (log, log_service) = EventLog::open_memory(LogOptions::default()).await.unwrap();
+        self.open_at(Runtime::default()).await
+    }
+
+    /// With a log that goes by another clock.
+    pub async fn open_at(self, runtime: Runtime) -> Open {
+        let (log, log_service) = EventLog::open_memory(LogOptions { runtime, ..LogOptions::default() }).await.unwrap();
         let reads = ReadStore::open_memory().await.unwrap();
         reads.migrate().await.unwrap();
         let shutdown = CancellationToken::new();
@@ -71,8 +83,9 @@ impl House {
             ProjectorService::new(reads.clone(), source.clone(), source.clone(), ProjectorOptions::default());
         let live = LiveService::open(reads.clone(), source.clone(), source, LiveOptions::default()).await.unwrap();
         let feeds = live.feeds();
-        let stop = shutdown.clone();
-        tasks.spawn(async move { projector.run(stop).await.unwrap() });
+        let projecting = shutdown.child_token();
+        let stop = projecting.clone();
+        let projector = tasks.spawn(async move { projector.run(stop).await.unwrap() });
         let stop = shutdown.clone();
         tasks.spawn(async move { live.run(stop).await.unwrap() });
 
@@ -100,6 +113,7 @@ impl House {
             production: self.production,
             head_at_start: log.head().await.unwrap(),
             sockets: self.sockets,
+            reports: self.reports,
             shutdown: shutdown.clone(),
         }));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -107,7 +121,7 @@ impl House {
         let serving = serve(listener, api.router(), self.http, api.metrics(), shutdown.clone());
         tasks.spawn(async move { serving.await.unwrap() });
         assert!(reads.wait_for(log.head().await.unwrap(), PATIENCE).await.unwrap());
-        Open { addr, log, reads, stage, asked, api, shutdown, _log_service: log_service, tasks }
+        Open { addr, log, reads, stage, asked, api, shutdown, projecting, projector, _log_service: log_service, tasks }
     }
 }
 

@@ -63,7 +63,7 @@ fn plan() -> SeatingPlan {
     .unwrap()
 }
 
-fn created(number: u32, plan: Option<&SeatingPlan>) -> EventCreated {
+pub fn created(number: u32, plan: Option<&SeatingPlan>) -> EventCreated {
     let price = Money::parse("450000", "VND").unwrap();
     let quota = QuotaId(Uuid::from_u128(u128::from(number) << 8 | 1));
     let seats = plan.map(|plan| u32::try_from(plan.len()).unwrap());
@@ -153,7 +153,8 @@ impl Stage {
         (EventId(Uuid::from_u128(u128::from(number))), event.0.unwrap())
     }
 
-    async fn append<E: StoredEvent>(&self, id: Uuid, expected: i64, events: &[E]) {
+    /// Appends to a stream that stands at `expected`.
+    pub async fn append<E: StoredEvent>(&self, id: Uuid, expected: i64, events: &[E]) {
         let events = events.iter().map(|event| NewEvent::of(event, id)).collect();
         let bytes = self.plan.to_packed_json();
         let attachment = Attachment { hash: Sha256::digest(&bytes).into(), bytes: bytes.into() };
@@ -222,7 +223,7 @@ impl Stage {
     }
 }
 
-fn placed(seats: &[&str], (event_id, show): &(EventId, Show)) -> BookingPlaced {
+pub fn placed(seats: &[&str], (event_id, show): &(EventId, Show)) -> BookingPlaced {
     let price = Money::parse("450000", "VND").unwrap();
     let line = |seat: &&str| Line {
         ticket_id: TicketId(Uuid::new_v4()),

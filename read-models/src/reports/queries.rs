@@ -8,6 +8,7 @@ use tickiz_domain::{
 
 use crate::{
     ReadError,
+    events::search::city_key,
     projection::Projection,
     sql::{Value, versioned},
     store::ReadStore,
@@ -20,6 +21,8 @@ pub struct SalesQuery {
     pub organizer_id: Option<OrganizerId>,
     /// Of that show.
     pub event_id: Option<EventId>,
+    /// Of shows in that city, whole and without regard to case; as the projection `events` has it by now.
+    pub city: Option<String>,
     /// Placed then or later.
     pub from: Option<DateTime<Utc>>,
     /// Placed before then.
@@ -96,6 +99,9 @@ const SUMS: &str = "\
     CAST(SUM(CASE WHEN status = 'CANCELLED' AND sold = 1 THEN tickets ELSE 0 END) AS SIGNED), \
     CAST(SUM(received_minor) AS SIGNED), CAST(SUM(refunded_minor) AS SIGNED)";
 
+/// The city is the show's, which may move to another one, so it is looked up and not kept with what was sold.
+const IN_CITY: &str = "event_id IN (SELECT event_id FROM rm_events_v1 WHERE city_key = ?)";
+
 impl ReadStore {
     /// Sums by show, ticket type and currency, in the order of their ids, at most `limit`.
     ///
@@ -103,16 +109,24 @@ impl ReadStore {
     /// When the store fails or a row is damaged.
     pub async fn sales(&self, query: &SalesQuery, limit: u32) -> Result<Vec<SalesGroup>, ReadError> {
         loop {
-            let version = self.version(Projection::Reports);
-            let groups = self.sales_of(version, query, limit).await;
+            let (version, of_shows) = (self.version(Projection::Reports), self.version(Projection::Events));
+            let groups = self.sales_of(version, of_shows, query, limit).await;
             // Nobody can know how many there ought to be; only another version tells that these may be too few.
-            if !self.has_moved(Projection::Reports, version, &groups, |_| false).await {
+            let has_moved = self.has_moved(Projection::Reports, version, &groups, |_| false).await
+                || query.city.is_some() && self.has_moved(Projection::Events, of_shows, &groups, |_| false).await;
+            if !has_moved {
                 return groups;
             }
         }
     }
 
-    async fn sales_of(&self, version: i32, query: &SalesQuery, limit: u32) -> Result<Vec<SalesGroup>, ReadError> {
+    async fn sales_of(
+        &self,
+        version: i32,
+        of_shows: i32,
+        query: &SalesQuery,
+        limit: u32,
+    ) -> Result<Vec<SalesGroup>, ReadError> {
         let (mut wheres, mut binds) = (String::new(), Vec::<Value>::new());
         let mut only = |condition: &str, value: Option<Value>| {
             if let Some(value) = value {
@@ -123,18 +137,21 @@ impl ReadStore {
         };
         only("organizer_id = ?", query.organizer_id.map(|id| id.0.into()));
         only("event_id = ?", query.event_id.map(|id| id.0.into()));
+        let in_city = versioned(IN_CITY, of_shows);
+        only(&in_city, query.city.as_deref().map(|city| city_key(city).into()));
         only("placed_at >= ?", query.from.map(|from| from.timestamp_micros().into()));
         only("placed_at < ?", query.to.map(|to| to.timestamp_micros().into()));
         let quarter = if query.by_time { format!("placed_at - placed_at % {QUARTER_MICROS}") } else { "0".to_owned() };
         binds.push(i64::from(limit).into());
+        let table = versioned("rm_reports_v1", version);
         let sql = format!(
             "SELECT event_id, ticket_type_id, currency, part_of, {SUMS} FROM (\
                 SELECT event_id, ticket_type_id, currency, {quarter} AS part_of, status, sold, tickets, received_minor, \
-                refunded_minor FROM rm_reports_v1{wheres}) AS parts \
+                refunded_minor FROM {table}{wheres}) AS parts \
             GROUP BY event_id, ticket_type_id, currency, part_of \
             ORDER BY event_id, ticket_type_id, currency, part_of LIMIT ?"
         );
-        let rows = self.inner.pools.reader().await?.rows(versioned(sql, version), binds).await?;
+        let rows = self.inner.pools.reader().await?.rows(sql, binds).await?;
         let of = |row: &crate::sql::Row| {
             let damaged = |what: String| ReadError::Damaged { table: "rm_reports", what };
             let currency = row.text(2)?;

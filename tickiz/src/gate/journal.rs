@@ -4,7 +4,7 @@
 //! not finished is of somebody who was not let in yet, and is cut off.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs::{File, OpenOptions},
     io::{Read, Seek, SeekFrom, Write},
     path::Path,
@@ -13,6 +13,7 @@ use std::{
 use anyhow::Context;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use tickiz_tickets::SignedBundle;
 use uuid::Uuid;
 
 /// One line.
@@ -42,6 +43,21 @@ pub enum Line {
         gate: String,
         /// When.
         scanned_at: DateTime<Utc>,
+        /// Whether the API let him in, and so knows of it.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        recorded: bool,
+    },
+    /// What changed since a bundle, signed as it came.
+    #[serde(rename_all = "camelCase")]
+    Revocations {
+        /// The change.
+        signed: SignedBundle,
+    },
+    /// These scans were handed in.
+    #[serde(rename_all = "camelCase")]
+    HandedIn {
+        /// Which.
+        scan_ids: Vec<Uuid>,
     },
 }
 
@@ -60,6 +76,10 @@ pub struct Journal {
     pub used: BTreeMap<u64, (DateTime<Utc>, String)>,
     /// Everybody who was let in.
     pub admitted: Vec<Line>,
+    /// The scans that the API knows of.
+    recorded: BTreeSet<Uuid>,
+    /// What was heard of since a bundle.
+    pub revocations: Vec<SignedBundle>,
 }
 
 impl Journal {
@@ -98,7 +118,14 @@ impl Journal {
     }
 
     fn of(file: File, lines: &[u8], path: &Path) -> anyhow::Result<Self> {
-        let mut journal = Self { file, bundle: None, used: BTreeMap::new(), admitted: Vec::new() };
+        let mut journal = Self {
+            file,
+            bundle: None,
+            used: BTreeMap::new(),
+            admitted: Vec::new(),
+            recorded: BTreeSet::new(),
+            revocations: Vec::new(),
+        };
         for (number, line) in lines.split(|byte| *byte == b'\n').enumerate().filter(|(_, line)| !line.is_empty()) {
             let line =
                 serde_json::from_slice(line).with_context(|| format!("line {} of {}", number + 1, path.display()))?;
@@ -120,10 +147,25 @@ impl Journal {
         Ok(())
     }
 
+    /// Who was let in without the API's knowing.
+    #[must_use]
+    pub fn pending(&self) -> Vec<Line> {
+        let is_pending = |line: &&Line| match line {
+            Line::Admitted { scan_id, .. } => !self.recorded.contains(scan_id),
+            _ => false,
+        };
+        self.admitted.iter().filter(is_pending).cloned().collect()
+    }
+
     fn learn(&mut self, line: Line) {
         match &line {
             Line::Bundle { event_id, key, seq } => self.bundle = Some((event_id.clone(), key.clone(), *seq)),
-            Line::Admitted { ticket, gate, scanned_at, .. } => {
+            Line::Revocations { signed } => self.revocations.push(signed.clone()),
+            Line::HandedIn { scan_ids } => self.recorded.extend(scan_ids),
+            Line::Admitted { scan_id, ticket, gate, scanned_at, recorded, .. } => {
+                if *recorded {
+                    self.recorded.insert(*scan_id);
+                }
                 if let Ok(ticket) = ticket.parse() {
                     self.used.entry(ticket).or_insert_with(|| (*scanned_at, gate.clone()));
                 }

@@ -33,7 +33,7 @@ use tickiz_event_log::runtime::{Clock, SystemClock};
 use tickiz_projections::{
     DomainEventStream, LiveService, ProjectorHandle, ProjectorOptions, ProjectorService, live::LiveOptions,
 };
-use tickiz_query_api::{AccessPolicy, QueryApi, QueryApiParts, SocketLimits};
+use tickiz_query_api::{AccessPolicy, QueryApi, QueryApiParts, ReportLimits, SocketLimits};
 use tickiz_tickets::{BundleSigner, KeyRing, TicketSigner};
 use tokio::task::JoinSet;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -312,6 +312,7 @@ pub async fn query_api(
         production: config.production,
         head_at_start: stores.log.head().await?,
         sockets: SocketLimits::default(),
+        reports: ReportLimits::default(),
         shutdown: roles.front.clone(),
     }))
 }

@@ -20,6 +20,8 @@ use super::{
 enum News {
     /// Here are the tickets.
     Tickets(Vec<IssuedTicket>),
+    /// Here are tickets in the place of those so far.
+    Reissued(Vec<IssuedTicket>),
     /// So much went back.
     Refunded(String),
     /// The show will not be.
@@ -31,8 +33,7 @@ impl News {
         match event {
             BookingDomainEvent::BookingConfirmed(confirmed) => Some(Self::Tickets(confirmed.tickets)),
             BookingDomainEvent::BookingReinstated(reinstated) => Some(Self::Tickets(reinstated.tickets)),
-            // The same mail with the new codes; those of the mail before let nobody in any more.
-            BookingDomainEvent::TicketsReissued(reissued) => Some(Self::Tickets(reissued.tickets)),
+            BookingDomainEvent::TicketsReissued(reissued) => Some(Self::Reissued(reissued.tickets)),
             BookingDomainEvent::BookingRefunded(refunded) => Some(Self::Refunded(refunded.amount.to_string())),
             BookingDomainEvent::BookingCancelled(cancelled) => {
                 (cancelled.by == CancelledBy::EventCancelled).then_some(Self::ShowCancelled)
@@ -44,6 +45,7 @@ impl News {
     fn notice(&self, purchase: &Purchase, show: &Show) -> Notice {
         match self {
             Self::Tickets(_) => Notice::Confirmed,
+            Self::Reissued(_) => Notice::Reissued,
             Self::Refunded(amount) => Notice::Refunded { amount: amount.clone() },
             Self::ShowCancelled => {
                 let paid = purchase.payments.iter().any(|payment| payment.received.is_some());
@@ -66,7 +68,7 @@ impl OfBookings {
         let show = show.ok_or_else(|| Unwritten::never("the show is not there"))?;
         let tickets = match news {
             // As they are by now: a code that was replaced before its mail went out would let nobody in.
-            News::Tickets(told) => {
+            News::Tickets(told) | News::Reissued(told) => {
                 let is_told = |ticket: &&IssuedTicket| told.iter().any(|told| told.ticket_id == ticket.ticket_id);
                 purchase.tickets.iter().filter(is_told).cloned().collect()
             }
