@@ -197,7 +197,7 @@ async fn an_order_is_made_once_under_the_attempts_own_key() {
     assert!(matches!(again, Err(GatewayError::Unknown(_))), "{again:?}");
     // Its page was told to somebody who does not remember it: nobody can pay there any more.
     let lost = gateway.read(&attempt("450000", "VND")).await.expect("it answers").expect("it is there");
-    assert_eq!(lost.status, GatewayStatus::Cancelled);
+    assert_eq!(lost.status, GatewayStatus::Expired, "and nobody declined");
     assert_eq!(gateway.read(&known()).await.expect("it answers").expect("it is there").status, GatewayStatus::Open);
     for (amount, currency) in [("999", "VND"), ("50000001", "VND"), ("20.00", "USD")] {
         assert!(matches!(gateway.create(&attempt(amount, currency)).await, Err(GatewayError::Refused(_))));

@@ -245,7 +245,8 @@ async fn an_approved_order_is_captured_once_while_its_money_buys_something_and_n
     for (status, wanted) in [
         ("PENDING", GatewayStatus::Pending),
         ("DECLINED", GatewayStatus::Failed { reason: "PayPal declined the payment".to_owned() }),
-        ("PARTIALLY_REFUNDED", taken),
+        ("REFUNDED", GatewayStatus::Failed { reason: "the payment was given back".to_owned() }),
+        ("PARTIALLY_REFUNDED", GatewayStatus::Pending),
     ] {
         books.lock().order.as_mut().expect("it")["purchase_units"][0]["payments"]["captures"][0]["status"] =
             status.into();
@@ -359,6 +360,25 @@ async fn a_buyer_who_only_approved_has_his_tickets_by_the_webhook() {
     let confirmed = house.status(booking.id, BookingStatus::Confirmed).await;
     assert_eq!(confirmed.payment(paid.payment_id).expect("it").status, PaymentStatus::Succeeded);
     assert_eq!(books.lock().captures, 1);
+    house.end().await;
+}
+
+#[tokio::test]
+async fn who_only_approved_has_his_tickets_though_the_message_was_lost() {
+    let books = Arc::new(Mutex::new(Books { has_certificate: true, ..Books::default() }));
+    let server = server(&books).await;
+    let url = server.url.clone();
+    let make: house::MakeGateway = Box::new(move |clock| Arc::new(paypal(&url, clock)));
+    let house = House::working(Plan { others: vec![make], ..Plan::default() }).await;
+    let show = house.world.show(in_dollars(&hall(2, 4))).await;
+    let booking = house.place(Order::of(show.id, "lan@example.com", "k").seats(&["A-1"])).await;
+    let paid = house.try_pay(&booking, PaymentMethod::Paypal, "p").await.expect("it can be paid");
+    house.payment_status(booking.id, paid.payment_id, PaymentStatus::Pending).await;
+    books.lock().order.as_mut().expect("it is made")["status"] = "APPROVED".into();
+    let confirmed = house.status(booking.id, BookingStatus::Confirmed).await;
+    assert!(house.world.clock.now() < booking.purchase.hold_expires_at, "while the hold stands");
+    assert_eq!(confirmed.payment(paid.payment_id).expect("it").status, PaymentStatus::Succeeded);
+    assert_eq!((books.lock().captures, house.inbox_rows().await.len()), (1, 0));
     house.end().await;
 }
 

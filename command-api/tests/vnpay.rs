@@ -189,7 +189,9 @@ async fn an_attempt_is_read_as_vnpay_says_it_stands() {
     let failed = GatewayStatus::Failed { reason: "the payment was not made".to_owned() };
     for (status, kind, wanted) in [
         ("00", "01", received.clone()),
-        ("05", "01", received.clone()),
+        ("09", "01", received.clone()),
+        ("05", "01", GatewayStatus::Pending),
+        ("06", "01", GatewayStatus::Pending),
         ("01", "01", GatewayStatus::Open),
         ("02", "01", failed),
         ("04", "01", GatewayStatus::Pending),

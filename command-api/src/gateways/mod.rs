@@ -294,6 +294,9 @@ pub struct LookSchedule {
     pub waits: &'static [Duration],
     /// How long after the attempt's deadline it is looked up at all. What is still undecided then needs a person.
     pub give_up_after: Duration,
+    /// How long before the attempt's deadline it is looked up, in case that the message of its payment was lost: then the buyer still
+    /// has the seats that he paid for in time. `None`: not before the deadline.
+    pub before_deadline: Option<Duration>,
     /// How long after the attempt's deadline money may still come for one that the gateway has ended: it is looked up until then.
     pub late_money: Duration,
 }
@@ -301,7 +304,7 @@ pub struct LookSchedule {
 const MINUTE: Duration = Duration::from_secs(60);
 
 impl LookSchedule {
-    /// For gateways in the world: 1, 2, 5, 15, 60 minutes, then hourly for 3 days.
+    /// For gateways in the world: half a minute before the deadline, and behind it 1, 2, 5, 15, 60 minutes, then hourly for 3 days.
     pub const WORLD: Self = Self {
         waits: &[
             MINUTE,
@@ -311,6 +314,7 @@ impl LookSchedule {
             Duration::from_secs(60 * 60),
         ],
         give_up_after: Duration::from_secs(3 * 24 * 60 * 60),
+        before_deadline: Some(Duration::from_secs(30)),
         late_money: Duration::ZERO,
     };
 

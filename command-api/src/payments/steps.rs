@@ -21,6 +21,9 @@ impl Payments {
     pub(super) async fn start(&self, attempt: AttemptRef, timer: &LeasedTimer) -> Result<Next, StepError> {
         let cause = timer.timer_id;
         let Some(case) = self.case(attempt).await? else { return Ok(Next::Done) };
+        if case.payment.status == PaymentStatus::Pending {
+            return self.look_before_deadline(attempt, &case, cause).await;
+        }
         if case.payment.status != PaymentStatus::Created {
             return Ok(Next::Done);
         }
@@ -34,7 +37,7 @@ impl Payments {
             && let Some(reading) = bounded(case.gateway.read(&told)).await?
         {
             self.record_reading(attempt, &case.payment, reading, cause).await?;
-            return Ok(Next::Done);
+            return Ok(self.until_look(&case));
         }
         if let Err(unsuitable) = case.gateway.takes(&case.payment.amount) {
             let fact = Fact::Declined { payment_id: attempt.payment_id, reason: unsuitable.why };
@@ -49,8 +52,9 @@ impl Payments {
                     redirect_url: created.redirect_url,
                 };
                 let after = self.bookings.record(attempt.booking_id, cause, fact).await?;
+                let next = self.until_look(&case);
                 self.call_off_if_ended(attempt, case, after).await?;
-                Ok(Next::Done)
+                Ok(next)
             }
             Err(GatewayError::Refused(why)) => {
                 tracing::error!(payment.id = %attempt.payment_id, %why, "a gateway refuses an attempt");
@@ -63,6 +67,26 @@ impl Payments {
                 Ok(Next::Again(retry_wait(timer.attempts)))
             }
         }
+    }
+
+    /// When an attempt that the gateway knows is looked up before its deadline; done where it is not.
+    fn until_look(&self, case: &Case) -> Next {
+        let before = case.gateway.looks().before_deadline.and_then(|before| chrono::TimeDelta::from_std(before).ok());
+        let wait = before.map(|before| case.payment.pay_until - before - self.bookings.now());
+        match wait.and_then(|wait| wait.to_std().ok()) {
+            Some(wait) if !wait.is_zero() => Next::Again(wait),
+            _ => Next::Done,
+        }
+    }
+
+    /// One look while the hold still stands: the message that it was paid may have been lost, or never have been sent.
+    async fn look_before_deadline(&self, attempt: AttemptRef, case: &Case, cause: Uuid) -> Result<Next, StepError> {
+        let next = self.until_look(case);
+        if next == Next::Done && self.bookings.now() < case.payment.pay_until {
+            let told = self.told(attempt, case).await?;
+            self.look_at(case, &told, cause).await?;
+        }
+        Ok(next)
     }
 
     /// The attempt may have been ended while the gateway was being told of it; its cancellation may even have come there first

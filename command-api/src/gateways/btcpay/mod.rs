@@ -96,6 +96,8 @@ impl BtcpayGateway {
                 // Whole minutes; the one that has begun counts.
                 "expirationMinutes": (left / 60 + i64::from(left % 60 > 0)).max(1),
                 "monitoringMinutes": MONITORING_MINUTES,
+                // Whatever the store allows elsewhere: settled means paid in full.
+                "paymentTolerance": 0,
                 "redirectURL": attempt.return_url.as_ref().unwrap_or(&self.options.return_url),
                 "redirectAutomatically": true,
                 "defaultLanguage": if is_vietnamese { "vi" } else { "en" },
@@ -139,6 +141,8 @@ impl BtcpayGateway {
                 GatewayStatus::Succeeded { received: asked }
             }
             ("Invalid", _) => {
+                // Its coins may still arrive, and then nobody tells us.
+                tracing::error!(invoice = %invoice.id, "a payment in bitcoin was not confirmed in time; watch it at BTCPay");
                 GatewayStatus::Failed { reason: "the payment was not confirmed by the network".to_owned() }
             }
             ("Expired", "PaidLate" | "PaidPartial" | "PaidOver") => {

@@ -200,8 +200,8 @@ impl Gateway for MomoGateway {
             Code::Closed | Code::Wrong | Code::Asked => return Err(GatewayError::NotDone(answer.said())),
             Code::Success => GatewayStatus::Succeeded { received: received(&answer)? },
             Code::Authorised => self.authorised(attempt).await?,
-            // Its page's address was lost on its way, and is told to nobody a second time.
-            Code::Open if attempt.gateway_reference.is_none() => GatewayStatus::Cancelled,
+            // Its page's address was lost on its way, and is told to nobody a second time. That is nobody's decline.
+            Code::Open if attempt.gateway_reference.is_none() => GatewayStatus::Expired,
             Code::Open => GatewayStatus::Open,
             Code::Pending => GatewayStatus::Pending,
             Code::Cancelled => GatewayStatus::Cancelled,
@@ -245,7 +245,13 @@ impl Gateway for MomoGateway {
             ("lang", json!("en")),
         ]);
         let answer = self.api.call("refund/query", QUERY, query).await?;
-        if answer.code() == Code::NotThere { Ok(None) } else { outcome(&answer).map(Some) }
+        match answer.code() {
+            Code::NotThere => Ok(None),
+            // What is refused there is the question, not the refund.
+            Code::Wrong | Code::Asked => Err(GatewayError::NotDone(answer.said())),
+            Code::Declined | Code::Cancelled | Code::Expired => Err(GatewayError::Unknown(answer.said())),
+            _ => outcome(&answer).map(Some),
+        }
     }
 
     async fn parse_webhook(&self, delivery: Delivery<'_>) -> Result<Webhook, Rejected> {

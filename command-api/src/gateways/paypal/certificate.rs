@@ -41,7 +41,9 @@ pub(super) struct Place {
 /// Where a certificate is said to be, if that is a place of PayPal's, or of the API that is configured.
 pub(super) fn place(text: &str, api_url: &str) -> Option<Place> {
     let url = Url::parse(text).ok().filter(|_| text.len() <= MAX_URL_CHARS)?;
-    let is_plain = url.username().is_empty() && url.password().is_none() && url.query().is_none();
+    // A fragment would make many addresses of one.
+    let is_plain =
+        url.username().is_empty() && url.password().is_none() && url.query().is_none() && url.fragment().is_none();
     if !is_plain || !url.path().starts_with(PATH) {
         return None;
     }

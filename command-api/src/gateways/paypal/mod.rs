@@ -12,7 +12,7 @@
 mod api;
 mod certificate;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::http::HeaderMap;
 use base64::prelude::{BASE64_STANDARD, Engine};
@@ -26,14 +26,15 @@ use tickiz_domain::{
     money::{Currency, Money},
 };
 use tickiz_event_log::runtime::Clock;
+use tokio::sync::Semaphore;
 
 use self::{
     api::{Answered, Api, Capture, Order, Refund, Verification},
     certificate::Certificates,
 };
 use crate::gateways::{
-    Attempt, AttemptRef, Created, Delivery, Gateway, GatewayError, GatewayPayment, GatewayStatus, RefundOrder,
-    RefundOutcome, Rejected, Unsuitable, Webhook,
+    Attempt, AttemptRef, Created, Delivery, Gateway, GatewayError, GatewayPayment, GatewayStatus, LookSchedule,
+    RefundOrder, RefundOutcome, Rejected, Unsuitable, Webhook,
     wire::{self, decimal, id, odd, undecimal, words},
 };
 
@@ -47,6 +48,10 @@ const CURRENCIES: &[&str] = &[
 const WITHOUT_DECIMALS: [&str; 3] = ["HUF", "JPY", "TWD"];
 /// The most minor units: nine digits and the decimals.
 const HIGHEST: i64 = 99_999_999_999;
+/// How long after its deadline an order may turn out to be paid: an approval holds for three hours (three to six, PayPal says).
+const LATE_MONEY: Duration = Duration::from_secs(6 * 60 * 60);
+/// Messages whose certificates are fetched, or that PayPal is asked about, at once: anybody may send some, and each costs calls.
+const CHECKED_AT_ONCE: usize = 8;
 /// The most characters of the description.
 const MAX_DESCRIPTION_CHARS: usize = 127;
 /// The longest id of a message.
@@ -75,6 +80,7 @@ pub struct PaypalGateway {
     api: Api,
     options: PaypalOptions,
     certificates: Certificates,
+    checking: Semaphore,
 }
 
 #[derive(Deserialize)]
@@ -130,7 +136,7 @@ impl PaypalGateway {
     pub fn try_new(options: PaypalOptions) -> Result<Self, reqwest::Error> {
         let given = options.certificate.as_ref().and_then(|pem| CertificateDer::from_pem_slice(pem).ok());
         let api = Api::try_new(&options.api_url, options.client_id.clone(), options.secret.clone())?;
-        Ok(Self { api, options, certificates: Certificates::new(given) })
+        Ok(Self { api, options, certificates: Certificates::new(given), checking: Semaphore::new(CHECKED_AT_ONCE) })
     }
 
     fn order(&self, attempt: &Attempt, value: &str) -> serde_json::Value {
@@ -212,20 +218,46 @@ impl PaypalGateway {
             return Err(Rejected::Signature);
         }
         let signature = BASE64_STANDARD.decode(transmission.signature).map_err(|_| Rejected::Signature)?;
-        let chain = match self.certificates.kept(&place) {
-            Some(chain) => Some(chain),
-            None => match self.api.fetch(&place.url).await {
-                Ok(pem) => self.certificates.keep(&place, &pem),
-                Err(error) => {
-                    tracing::warn!(%error, "a certificate of PayPal's cannot be fetched; PayPal is asked");
-                    None
-                }
-            },
+        let is_trusted = |chain: &Vec<_>| self.certificates.is_trusted(&place, chain, self.options.clock.now());
+        let Some(chain) = self.certificates.kept(&place).filter(is_trusted) else {
+            // Who finds no place comes again: PayPal sends a message for three days.
+            let _turn = self.checking.try_acquire().map_err(|_| Rejected::Unchecked)?;
+            return self.verify_by_calls(&transmission, &place, &signature, body).await;
         };
-        let trusted = chain.filter(|chain| self.certificates.is_trusted(&place, chain, self.options.clock.now()));
-        let Some(chain) = trusted else { return self.ask_whether_signed(&transmission, body).await };
+        self.is_signed(&transmission, &chain, &signature, body)
+    }
+
+    /// The same where it takes calls to PayPal.
+    async fn verify_by_calls(
+        &self,
+        transmission: &Transmission<'_>,
+        place: &certificate::Place,
+        signature: &[u8],
+        body: &[u8],
+    ) -> Result<(), Rejected> {
+        let chain = match self.api.fetch(&place.url).await {
+            Ok(pem) => self.certificates.keep(place, &pem),
+            Err(error) => {
+                tracing::warn!(%error, "a certificate of PayPal's cannot be fetched; PayPal is asked");
+                None
+            }
+        };
+        let now = self.options.clock.now();
+        match chain.filter(|chain| self.certificates.is_trusted(place, chain, now)) {
+            Some(chain) => self.is_signed(transmission, &chain, signature, body),
+            None => self.ask_whether_signed(transmission, body).await,
+        }
+    }
+
+    fn is_signed(
+        &self,
+        transmission: &Transmission<'_>,
+        chain: &[CertificateDer<'static>],
+        signature: &[u8],
+        body: &[u8],
+    ) -> Result<(), Rejected> {
         let text = certificate::message(transmission.id, transmission.time, &self.options.webhook_id, body);
-        if certificate::is_signed(&chain[0], &text, &signature) { Ok(()) } else { Err(Rejected::Signature) }
+        if certificate::is_signed(&chain[0], &text, signature) { Ok(()) } else { Err(Rejected::Signature) }
     }
 
     async fn ask_whether_signed(&self, transmission: &Transmission<'_>, body: &[u8]) -> Result<(), Rejected> {
@@ -297,7 +329,13 @@ fn payment(order: Order) -> Result<GatewayPayment, GatewayError> {
     let reference = reference(&order)?;
     let capture = capture_of(&order).ok_or_else(|| odd("a completed order without a capture"))?;
     let status = match capture.status.as_str() {
-        "COMPLETED" | "REFUNDED" | "PARTIALLY_REFUNDED" => {
+        // Given back before we heard of it, by somebody at PayPal: no ticket without its money.
+        "REFUNDED" => GatewayStatus::Failed { reason: "the payment was given back".to_owned() },
+        "PARTIALLY_REFUNDED" => {
+            tracing::error!(order = %order.id, "a part of a payment was given back at PayPal before it was confirmed; look it up there");
+            GatewayStatus::Pending
+        }
+        "COMPLETED" => {
             let amount = capture.amount.as_ref().ok_or_else(|| odd("a capture without an amount"))?;
             let currency = Currency::parse(&amount.currency_code).map_err(odd)?;
             GatewayStatus::Succeeded { received: undecimal(&amount.value, currency)? }
@@ -329,6 +367,11 @@ impl Gateway for PaypalGateway {
 
     fn takes(&self, amount: &Money) -> Result<(), Unsuitable> {
         value(amount).map(drop)
+    }
+
+    /// A capture whose answer was lost may still succeed after the deadline.
+    fn looks(&self) -> LookSchedule {
+        LookSchedule { late_money: LATE_MONEY, ..LookSchedule::WORLD }
     }
 
     async fn create(&self, attempt: &Attempt) -> Result<Created, GatewayError> {

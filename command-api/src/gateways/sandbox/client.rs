@@ -38,6 +38,7 @@ const LOOKS: LookSchedule = LookSchedule {
         Duration::from_secs(3_600),
     ],
     give_up_after: LookSchedule::WORLD.give_up_after,
+    before_deadline: None,
     late_money: Duration::ZERO,
 };
 

@@ -84,6 +84,11 @@ pub(super) fn read(body: &[u8], is_live: bool) -> Result<Webhook, Rejected> {
         let dispute = object.id.as_deref().unwrap_or("–");
         tracing::error!(kind = %event.kind, dispute, "a payment is disputed at Stripe; look it up there");
     }
+    if event.kind == "refund.failed" {
+        // Its success may be recorded already.
+        let refund = object.id.as_deref().unwrap_or("–");
+        tracing::error!(refund, "a refund has failed at Stripe; the buyer has to get his money another way");
+    }
     let reference = object.client_reference_id.or_else(|| object.metadata.and_then(|metadata| metadata.attempt_id));
     let attempt = reference.and_then(|reference| reference.parse().ok()).ok_or(Rejected::NotOurs)?;
     Ok(Webhook { event_key, attempt, amount: None })

@@ -176,8 +176,9 @@ fn amount(answer: &Answer) -> Result<Money, GatewayError> {
 fn status(answer: &Answer) -> Result<GatewayStatus, GatewayError> {
     let is_payment = matches!(answer.get("vnp_TransactionType"), "" | "01");
     Ok(match answer.get("vnp_TransactionStatus") {
-        // 05, 06 and 09 are of its refund, so the payment was made.
-        "00" | "05" | "06" | "09" if is_payment => GatewayStatus::Succeeded { received: amount(answer)? },
+        // 09: a refund of it was refused, so the money is there. 05 and 06 are a refund that we did not ask for, since we ask only for what
+        // is recorded as paid, and then look no more: no ticket without its money.
+        "00" | "09" if is_payment => GatewayStatus::Succeeded { received: amount(answer)? },
         "01" => GatewayStatus::Open,
         "02" => GatewayStatus::Failed { reason: "the payment was not made".to_owned() },
         status @ ("00" | "04" | "05" | "06" | "07" | "09") => {
