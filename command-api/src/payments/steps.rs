@@ -163,7 +163,14 @@ impl Payments {
             }
         };
         if let Some(fact) = fact {
-            self.bookings.record(attempt.booking_id, cause, fact).await?;
+            let after = self.bookings.record(attempt.booking_id, cause, fact).await?;
+            let held = after.payment(payment_id).filter(|after| after.status == PaymentStatus::Review);
+            if let Some(held) = held.filter(|_| payment.status != PaymentStatus::Review) {
+                tracing::error!(
+                    booking.id = %attempt.booking_id, payment.id = %payment_id, why = held.reason.as_deref().unwrap_or_default(),
+                    "money came that fits nothing; it is held until a person has looked"
+                );
+            }
         }
         Ok(look)
     }
