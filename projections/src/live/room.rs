@@ -29,6 +29,8 @@ pub(super) trait Watched: Send + Sized + 'static {
     type Change: Clone + Send + 'static;
     /// What watchers get.
     type Frame: Send + Sync + 'static;
+    /// Whose read model it is loaded from.
+    const PROJECTION: Projection;
     /// How many frames wait for a slow reader.
     const QUEUE: usize;
     /// At most one frame in this time.
@@ -87,6 +89,14 @@ enum State<W: Watched> {
     /// What was handed out in the meantime; `None`: more than is kept.
     Loading(Option<Vec<(Position, W::Change)>>),
     Ready(W),
+}
+
+impl<W: Watched> Inner<W> {
+    /// Of a room that is watched.
+    fn snapshot(&mut self) -> Arc<W::Frame> {
+        let State::Ready(state) = &mut self.state else { unreachable!("a room that was loaded stays loaded") };
+        state.snapshot()
+    }
 }
 
 impl<W: Watched> Drop for Room<W> {
@@ -151,8 +161,7 @@ impl<W: Watched> Registry<W> {
             return Ok(None);
         }
         let mut inner = room.inner.lock();
-        let State::Ready(state) = &mut inner.state else { unreachable!("a room that was loaded stays loaded") };
-        let (frames, snapshot) = (room.frames.subscribe(), state.snapshot());
+        let (frames, snapshot) = (room.frames.subscribe(), inner.snapshot());
         drop(inner);
         Ok(Some(Watcher { version: W::version(&snapshot), first: Some(snapshot), frames, room }))
     }
@@ -202,7 +211,7 @@ impl<W: Watched> Room<W> {
     async fn unstick(&self, store: &ReadStore) -> Result<(), ReadError> {
         let is_stuck = |state: &State<W>| matches!(state, State::Ready(state) if state.is_stuck());
         while is_stuck(&self.inner.lock().state) {
-            let reached = store.checkpoint().await?;
+            let reached = store.checkpoint_of(W::PROJECTION, store.version(W::PROJECTION)).await?;
             let Some(mut loaded) = W::load(store, self.id).await?.filter(|loaded| !loaded.is_stuck()) else {
                 return Ok(());
             };
@@ -233,12 +242,9 @@ impl<W: Watched> Room<W> {
     }
 
     /// Everything as it is now, and a place in the queue behind it.
-    fn again(&self) -> (Queue<W>, Option<Arc<W::Frame>>) {
+    fn again(&self) -> (Queue<W>, Arc<W::Frame>) {
         let mut inner = self.inner.lock();
-        let snapshot = match &mut inner.state {
-            State::Ready(state) => Some(state.snapshot()),
-            State::Loading(_) => None,
-        };
+        let snapshot = inner.snapshot();
         (self.frames.subscribe(), snapshot)
     }
 }
@@ -266,9 +272,19 @@ impl<W: Watched> Watcher<W> {
     }
 
     async fn next(&mut self) -> Option<Arc<W::Frame>> {
-        if let Some(snapshot) = self.first.take() {
-            return Some(snapshot);
+        match self.first.take() {
+            Some(snapshot) => Some(snapshot),
+            None => self.behind_first().await,
         }
+    }
+
+    /// Everything as it is now.
+    pub(super) fn snapshot(&self) -> Arc<W::Frame> {
+        self.room.inner.lock().snapshot()
+    }
+
+    /// The frames behind the first snapshot. May be given up at any await.
+    pub(super) async fn behind_first(&mut self) -> Option<Arc<W::Frame>> {
         loop {
             let frame = match self.frames.recv().await {
                 Ok(frame) if W::version(&frame) <= self.version => continue,
@@ -276,10 +292,10 @@ impl<W: Watched> Watcher<W> {
                 Err(broadcast::error::RecvError::Lagged(_)) => {
                     let (frames, snapshot) = self.room.again();
                     self.frames = frames;
-                    match snapshot.filter(|snapshot| W::version(snapshot) > self.version) {
-                        Some(snapshot) => snapshot,
-                        None => continue,
+                    if W::version(&snapshot) <= self.version {
+                        continue;
                     }
+                    snapshot
                 }
                 Err(broadcast::error::RecvError::Closed) => return None,
             };
