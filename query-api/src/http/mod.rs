@@ -37,7 +37,7 @@ const PREFLIGHT_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 pub struct Web {
     pub engine: Engine,
     bodies: BodyBudget,
-    /// WebSockets open.
+    /// WebSockets open, and what writes to them.
     pub sockets: TaskTracker,
     /// Subscribers who asked the same.
     pub groups: FrameGroups,
@@ -53,12 +53,13 @@ pub struct Web {
 impl Web {
     /// What the routes of that engine share.
     pub fn new(engine: Engine, head_at_start: i64, socket_limits: SocketLimits, shutdown: CancellationToken) -> Self {
+        let sockets = TaskTracker::new();
         Self {
             explorer: engine.introspection(),
-            groups: FrameGroups::new(engine.clone()),
+            groups: FrameGroups::new(engine.clone(), sockets.clone()),
             engine,
             bodies: BodyBudget::new(),
-            sockets: TaskTracker::new(),
+            sockets,
             socket_limits,
             shutdown,
             head_at_start,
