@@ -8,7 +8,7 @@ use futures::StreamExt;
 use support::{
     history::{History, Op, hall},
     log::FakeLog,
-    on_every_store,
+    on_every_store, on_every_store_twice, project_all,
 };
 use tickiz_domain::{
     booking::{BookingRefunded, BookingStatus, PaymentStatus},
@@ -18,9 +18,12 @@ use tickiz_domain::{
 };
 use tickiz_projections::{
     LiveFeeds, LiveService, ProjectorOptions, ProjectorService,
+    events::EventsProjector,
     live::{LiveOptions, SeatFrame, SeatStream},
+    plans::PlanSource,
+    project::{WarmProjector, project},
 };
-use tickiz_read_models::{ReadStore, SeatStatus};
+use tickiz_read_models::{Projection, ReadStore, SeatStatus};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -247,6 +250,69 @@ async fn a_slow_reader_gets_a_snapshot_instead_of_a_growing_buffer() {
     assert_eq!(slow.snapshots, 2);
     process.stop().await;
     assert!(slow.stream.next().await.is_none(), "the stream ends with the process");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_passes_frames_on_can_give_a_snapshot_to_whom_comes_and_lead_him_on_from_it() {
+    let store = ReadStore::open_memory().await.unwrap();
+    let mut history = History::in_hall(hall(4, 10, 3));
+    let show = on_sale(&mut history);
+    let id = history.shows[show].0;
+    let process = Process::start(&store, &history.log, true).await;
+    assert!(store.wait_for(history.log.head(), PATIENCE).await.unwrap());
+    let mut watch = process.feeds.watch_seats(id).await.unwrap().expect("the show is on sale");
+    let mut passed_on = watch.snapshot().version;
+    for round in 0..10 {
+        history.place(show, &[round], 0).unwrap();
+        // One who comes now has what is behind the last frame, or not yet: the next one leads on from either.
+        let comes = watch.snapshot();
+        assert!(comes.snapshot && comes.version >= passed_on, "{} is before {passed_on}", comes.version);
+        let version = i64::try_from(round).unwrap() + 1;
+        while passed_on < version {
+            let frame = tokio::time::timeout(PATIENCE, watch.next()).await.expect("a frame in time").expect("a frame");
+            assert!(!frame.snapshot && frame.from_version == passed_on, "no change is missing");
+            let based = frame.from(comes.version);
+            assert_eq!((based.from_version, based.version), (comes.version, frame.version));
+            assert_eq!(based.changes(), frame.changes());
+            passed_on = frame.version;
+        }
+    }
+    process.stop().await;
+    assert!(watch.next().await.is_none(), "it ends with the process");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn seats_do_not_wait_for_the_read_model_of_bookings() {
+    let store = ReadStore::open_memory().await.unwrap();
+    let mut history = History::in_hall(hall(4, 10, 3));
+    let show = on_sale(&mut history);
+    let id = history.shows[show].0;
+    project_all(&store, &history).await;
+    let process = Process::start(&store, &history.log, false).await;
+    let mut client = Client::subscribe(&process.feeds, id).await;
+    history.place(show, &[0, 1], 0).unwrap();
+    let from = store.checkpoint_of(Projection::Events, 1).await.unwrap();
+    let mut events = WarmProjector::new(EventsProjector::new(Arc::new(PlanSource::new(history.log.source()))));
+    let batch = history.log.all().split_off(usize::try_from(from).unwrap());
+    project(&mut events, &store, 1, from, &batch).await.unwrap();
+    client.follow_to(1).await;
+    client.assert_sees(&store, &history, id).await;
+    assert!(store.checkpoint_of(Projection::Bookings, 1).await.unwrap() < history.log.head(), "and it is still behind");
+    process.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_told_of_his_projecting_hears_of_the_one_who_takes_over() {
+    on_every_store_twice(async |ours: ReadStore, theirs: ReadStore| {
+        let mut history = History::in_hall(hall(4, 10, 3));
+        let show = on_sale(&mut history);
+        project_all(&ours, &history).await;
+        assert!(ours.wait_for(history.log.head(), PATIENCE).await.unwrap());
+        history.place(show, &[0], 0).unwrap();
+        project_all(&theirs, &history).await;
+        assert!(ours.wait_for(history.log.head(), PATIENCE).await.unwrap());
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -116,7 +116,7 @@ limits! {
     MAX_SUBSCRIPTIONS: usize = 256, "256", "WebSocket";
     /// The id of an operation on a WebSocket, in bytes; above it 4400.
     MAX_OPERATION_ID_BYTES: usize = 256, "256", "WebSocket";
-    /// Messages that wait for one client. A client that stays behind has its subscriptions wait, and they leave frames out.
+    /// Messages that wait for one client, frames of seats not among them. A client that stays behind has its subscriptions wait.
     MAX_QUEUED_MESSAGES: usize = 32, "32", "WebSocket";
     /// After how much silence a WebSocket is asked whether it is still there.
     PING_AFTER: Duration = Duration::from_secs(20), "20 s", "WebSocket";
@@ -126,8 +126,12 @@ limits! {
     MAX_REFUSED_OPERATIONS: usize = 256, "256", "WebSocket";
     /// The document of a subscription, which is kept as long as it lasts.
     MAX_SUBSCRIPTION_BYTES: usize = 16 * 1024, "16 KiB", "WebSocket";
-    /// Encoded frames that a group keeps, for its members who are a little behind.
+    /// Encoded frames that a group keeps, for its members who are a little behind; who is further behind gets a snapshot.
     MAX_GROUP_FRAMES: usize = 16, "16", "WebSocket";
+    /// Members of a group that one task writes to, so that a large group is written to by all cores.
+    MAX_SHARD_MEMBERS: usize = 1_024, "1,024", "WebSocket";
+    /// Frames of seats that are written to one client at once go on no further from here; what he does not take at once is kept.
+    MAX_FRAME_WRITE_BYTES: usize = 64 * 1024, "64 KiB", "WebSocket";
 }
 
 /// The table of all limits of the door, in Markdown, by group.

@@ -8,7 +8,10 @@ use futures::{SinkExt, StreamExt};
 use house::{ACCESS_TOKEN, AUDITOR_TOKEN, House, ORGANIZER_TOKEN, Open, PATIENCE, http::send};
 use serde_json::{Value, json};
 use tickiz_query_api::SocketLimits;
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{
+    net::{TcpSocket, TcpStream},
+    time::timeout,
+};
 use tokio_tungstenite::{
     WebSocketStream, client_async,
     tungstenite::{Message, client::IntoClientRequest},
@@ -18,19 +21,26 @@ struct Socket(WebSocketStream<TcpStream>);
 
 impl Socket {
     async fn connect(house: &Open) -> Self {
+        Self::connect_over(house, TcpSocket::new_v4().unwrap()).await
+    }
+
+    async fn connect_over(house: &Open, tcp: TcpSocket) -> Self {
         let mut request = format!("ws://{}/graphql", house.addr).into_client_request().unwrap();
         request.headers_mut().insert("sec-websocket-protocol", "graphql-transport-ws".parse().unwrap());
-        let stream = TcpStream::connect(house.addr).await.unwrap();
+        let stream = tcp.connect(house.addr).await.unwrap();
         let (socket, response) = client_async(request, stream).await.unwrap();
         assert_eq!(response.headers()["sec-websocket-protocol"], "graphql-transport-ws");
         Self(socket)
     }
 
     async fn open(house: &Open, payload: Value) -> Self {
-        let mut socket = Self::connect(house).await;
-        socket.say(json!({"type": "connection_init", "payload": payload})).await;
-        assert_eq!(socket.hear().await, json!({"type": "connection_ack"}));
-        socket
+        Self::connect(house).await.initialised(payload).await
+    }
+
+    async fn initialised(mut self, payload: Value) -> Self {
+        self.say(json!({"type": "connection_init", "payload": payload})).await;
+        assert_eq!(self.hear().await, json!({"type": "connection_ack"}));
+        self
     }
 
     async fn say(&mut self, message: Value) {
@@ -116,9 +126,115 @@ async fn who_asked_the_same_gets_a_frame_that_was_encoded_once() {
             (&json!(format!("own-{n}")), &json!(5))
         );
     }
-    let metrics = String::from_utf8(house.get("/metrics").await.body).unwrap();
-    assert!(metrics.contains("tickiz_seat_frames_sent_total 10\n"), "{metrics}");
+    // Counted once the frames are on their way, which the clients may see before.
+    let all_counted = async {
+        loop {
+            let metrics = String::from_utf8(house.get("/metrics").await.body).unwrap();
+            if metrics.contains("tickiz_seat_frames_sent_total 10\n") {
+                break metrics;
+            }
+        }
+    };
+    let metrics = timeout(PATIENCE, all_counted).await.expect("ten frames are counted");
     assert!(metrics.contains("tickiz_seat_frames_encoded_total 2\n"), "one snapshot, one change: {metrics}");
+}
+
+/// What a client knows who follows frames as the contract says.
+#[derive(Default)]
+struct Followed {
+    version: i64,
+    snapshots: usize,
+}
+
+impl Followed {
+    fn take(&mut self, frame: &Value) {
+        let number = |name: &str| frame[name].as_i64().unwrap();
+        if frame["snapshot"] == true {
+            self.snapshots += 1;
+        } else {
+            assert_eq!(number("fromVersion"), self.version, "no change is missing: {frame}");
+        }
+        assert!(number("version") > self.version, "nothing comes twice: {frame}");
+        self.version = number("version");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_reads_nothing_for_a_while_gets_a_snapshot_and_misses_nothing() {
+    const SUBSCRIPTIONS: usize = 255;
+    const SEATS_OF_ROW_B: [&str; 5] = ["B-1", "B-2", "B-3", "B-4", "B-5"];
+    let house = House::default().open().await;
+    let id = house.stage.seated.0.to_string();
+    // Frames of 2 kB, for many subscriptions of one socket: that fills what the system keeps for it.
+    let names: String = (0..28).map(|n| format!(" name_{n}: seatId")).collect();
+    let query = format!(
+        "subscription($id: ID!) {{ seatAvailability(eventId: $id) {{ fromVersion version snapshot changes {{{names} }} }} }}"
+    );
+    let tcp = TcpSocket::new_v4().unwrap();
+    tcp.set_recv_buffer_size(4 * 1024).unwrap();
+    let mut slow = Socket::connect_over(&house, tcp).await.initialised(Value::Null).await;
+    let mut followed: Vec<Followed> = Vec::new();
+    for n in 0..SUBSCRIPTIONS {
+        slow.subscribe(&n.to_string(), &query, json!({"id": id})).await;
+        let mut first = Followed::default();
+        first.take(&slow.hear().await["payload"]["data"]["seatAvailability"]);
+        followed.push(first);
+    }
+    let mut quick = Socket::open(&house, Value::Null).await;
+    quick.subscribe("q", SEATS, json!({"id": id})).await;
+    let mut seen = Followed::default();
+    for round in 0..50 {
+        if round % 2 == 0 {
+            house.stage.block(3 + round, &SEATS_OF_ROW_B).await;
+        } else {
+            house.stage.unblock(3 + round, &SEATS_OF_ROW_B).await;
+        }
+        // One frame each: the next change comes when this one has been seen.
+        while seen.version < 5 + round {
+            seen.take(&quick.hear().await["payload"]["data"]["seatAvailability"]);
+        }
+    }
+    assert_eq!(seen.snapshots, 1, "one who is slow holds up nobody");
+    while followed.iter().any(|followed| followed.version < seen.version) {
+        let message = slow.hear().await;
+        assert_eq!(message["type"], "next");
+        let of: usize = message["id"].as_str().unwrap().parse().unwrap();
+        followed[of].take(&message["payload"]["data"]["seatAvailability"]);
+    }
+    assert!(followed.iter().any(|followed| followed.snapshots > 1), "nothing grew without bound for him");
+    // He goes on as everybody else.
+    house.stage.block(53, &SEATS_OF_ROW_B).await;
+    for _ in 0..SUBSCRIPTIONS {
+        let message = slow.hear().await;
+        let of: usize = message["id"].as_str().unwrap().parse().unwrap();
+        followed[of].take(&message["payload"]["data"]["seatAvailability"]);
+    }
+    assert!(followed.iter().all(|followed| followed.version == seen.version + 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_may_watch_a_show_than_one_task_writes_to() {
+    let house = House::default().open().await;
+    let id = house.stage.seated.0.to_string();
+    let mut sockets = Vec::new();
+    for _ in 0..5 {
+        let mut socket = Socket::open(&house, Value::Null).await;
+        for n in 0..250 {
+            socket.subscribe(&n.to_string(), SEATS, json!({"id": id})).await;
+            assert_eq!(socket.hear().await["payload"]["data"]["seatAvailability"]["snapshot"], true);
+        }
+        sockets.push(socket);
+    }
+    house.stage.block(3, &["B-1"]).await;
+    for socket in &mut sockets {
+        let mut came = std::collections::BTreeSet::new();
+        for _ in 0..250 {
+            let frame = socket.hear().await;
+            assert_eq!(frame["payload"]["data"]["seatAvailability"]["version"], 5);
+            came.insert(frame["id"].to_string());
+        }
+        assert_eq!(came.len(), 250, "each subscription got the frame once");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -15,6 +15,9 @@ pub(crate) const SHARD: i64 = 0;
 /// How often a checkpoint is looked up in the store while somebody waits for it that this process does not move itself. Between
 /// the 5 ms that nobody feels and the load of a query.
 const POLL_INTERVAL: Duration = Duration::from_millis(7);
+/// For how long it is believed that somebody tells of a checkpoint whenever he moves it, and the store is not asked. A projector that
+/// another process has taken over from tells nothing any more.
+const TOLD_FOR: Duration = Duration::from_millis(500);
 
 /// What is projected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -68,11 +71,28 @@ pub(crate) struct Checkpoints {
     known: watch::Sender<[Position; Projection::ALL.len()]>,
     /// When the store was last asked; locked while it is being asked, so that any number who wait ask once.
     last_poll: Mutex<Option<Instant>>,
+    /// When somebody last told of each: who moved it here, or heard of it.
+    told: parking_lot::Mutex<[Option<Instant>; Projection::ALL.len()]>,
 }
 
 impl Checkpoints {
     pub(crate) fn new() -> Self {
-        Self { known: watch::Sender::new([0; Projection::ALL.len()]), last_poll: Mutex::new(None) }
+        Self {
+            known: watch::Sender::new([0; Projection::ALL.len()]),
+            last_poll: Mutex::new(None),
+            told: parking_lot::Mutex::default(),
+        }
+    }
+
+    /// Raises it as one who tells of every move.
+    pub(crate) fn tell(&self, projection: Projection, position: Position) {
+        self.told.lock()[projection as usize] = Some(Instant::now());
+        self.raise(projection, position);
+    }
+
+    fn are_told(&self, projections: &[Projection]) -> bool {
+        let told = self.told.lock();
+        projections.iter().all(|projection| told[*projection as usize].is_some_and(|at| at.elapsed() < TOLD_FOR))
     }
 
     pub(crate) fn raise(&self, projection: Projection, position: Position) {
@@ -113,7 +133,7 @@ impl ReadStore {
     /// answers, it means nothing.
     pub fn heard(&self, projection: Projection, version: i32, position: Position) {
         if version == self.version(projection) {
-            self.inner.checkpoints.raise(projection, position);
+            self.inner.checkpoints.tell(projection, position);
         }
     }
 
@@ -141,7 +161,8 @@ impl ReadStore {
     }
 
     /// Waits until [`ReadStore::checkpoint`] has reached a position; false when that takes longer than `timeout`. A projector in this
-    /// process wakes it; else the store is asked every few milliseconds, once for all who wait.
+    /// process wakes it, and whoever [hears](ReadStore::heard) of one elsewhere; where nobody tells, the store is asked every few
+    /// milliseconds, once for all who wait.
     ///
     /// # Errors
     /// When the store fails.
@@ -167,7 +188,9 @@ impl ReadStore {
             if checkpoints.least_of(projections) >= position {
                 return Ok(true);
             }
-            self.poll_checkpoint().await?;
+            if !checkpoints.are_told(projections) {
+                self.poll_checkpoint().await?;
+            }
             if checkpoints.least_of(projections) >= position {
                 return Ok(true);
             }

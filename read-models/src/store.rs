@@ -332,7 +332,7 @@ impl WriteTx {
         if let Some(position) = self.reached
             && self.version == self.store.version(self.projection)
         {
-            self.store.inner.checkpoints.raise(self.projection, position);
+            self.store.inner.checkpoints.tell(self.projection, position);
         }
         Ok(())
     }

@@ -96,7 +96,9 @@ pub fn start(options: &Options) -> Result<Telemetry, TelemetryError> {
     let named = options.otlp.is_some() || options.log_json;
     let ours = tracing_subscriber::filter::filter_fn(|metadata| {
         metadata.is_span() && metadata.target().starts_with("tickiz") && *metadata.level() <= tracing::Level::INFO
-    });
+    })
+    // Said beforehand: else every library would make its finest notes for nobody, some of them for each frame of a socket.
+    .with_max_level_hint(tracing::level_filters::LevelFilter::INFO);
     let traces = named.then(|| {
         tracing_opentelemetry::layer()
             .with_tracer(provider.tracer(trace::SCOPE))

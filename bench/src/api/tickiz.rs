@@ -16,9 +16,30 @@ const TOKEN: &str = "organizer-token-of-the-bench";
 
 /// A process that serves HTTP; killed when it is dropped.
 pub struct Process {
-    _child: Child,
+    child: Child,
     /// Where it is.
     pub url: String,
+}
+
+impl Process {
+    /// How long it has worked, all its threads and the system for it; steadier than a rate where others use the machine, too.
+    pub fn cpu(&self) -> Result<Duration> {
+        cpu_of(&self.child.id().context("the process is gone")?.to_string())
+    }
+}
+
+/// The same of this program.
+pub fn own_cpu() -> Result<Duration> {
+    cpu_of("self")
+}
+
+/// proc_pid_stat(5): the fields `utime` and `stime`, in hundredths of a second.
+fn cpu_of(process: &str) -> Result<Duration> {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
+    // The name before may have spaces; the 14th and 15th field are the 12th and 13th behind it.
+    let (_, fields) = stat.rsplit_once(')').context("a name in parentheses")?;
+    let ticks = fields.split_whitespace().skip(11).take(2).map(str::parse::<u64>).sum::<Result<u64, _>>()?;
+    Ok(Duration::from_millis(ticks * 10))
 }
 
 /// Starts a program that prints its address, and waits for that.
@@ -37,7 +58,7 @@ pub async fn start(mut command: Command) -> Result<Process> {
     let url = tokio::time::timeout(START_LIMIT, found).await.context("no address is printed")??;
     // Read on, or a full pipe would stop it.
     tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-    Ok(Process { _child: child, url })
+    Ok(Process { child, url })
 }
 
 /// Every role in one process, over that database, and Redis where there is one.

@@ -28,6 +28,7 @@ impl Watched for WatchedBooking {
     /// `None`: a domain event of the booking that cannot be read.
     type Change = Option<Box<BookingDomainEvent>>;
     type Frame = BookingView;
+    const PROJECTION: Projection = Projection::Bookings;
     /// A booking changes a dozen times in its life.
     const QUEUE: usize = 16;
     /// At once: each append is a change that somebody waits for.

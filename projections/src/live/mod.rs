@@ -3,8 +3,9 @@
 //! Each process feeds its own watchers, from the same stream that projections read, so that any number of processes may share one
 //! store and it does not matter which of them projects. The argument that nobody misses a change:
 //!
-//! 1. A domain event is handed to watchers only after the read models have reached it. So what is read from them at any
-//!    moment contains everything that was handed out before that moment.
+//! 1. A domain event is handed to watchers only after the read model that they are loaded from has reached it: to those of seats
+//!    after `events`, to those of bookings after `bookings`; neither waits for the other's. So what is read from it at any moment
+//!    contains everything that was handed out before that moment.
 //! 2. A watcher's **room** (one per show or booking, shared by all who watch it) is registered first and loaded from the read models
 //!    then. What is handed out in between waits in the room. Loaded, the room knows its position and drops what is not behind it.
 //! 3. From then on the room folds every domain event itself, by the projection's own functions. Whoever comes later gets his
@@ -40,7 +41,11 @@ use tokio_util::sync::CancellationToken;
 pub use seat_frame::SeatFrame;
 pub use service::{LiveOptions, LiveService};
 
-use self::{bookings::WatchedBooking, room::Registry, seats::WatchedSeats};
+use self::{
+    bookings::WatchedBooking,
+    room::{Registry, Watcher},
+    seats::WatchedSeats,
+};
 
 /// How long a new watcher waits at most until this process has handed out what its read models have reached. After that he gets
 /// the snapshot as it is, which is a little older and as consistent.
@@ -56,8 +61,10 @@ struct Inner {
     store: ReadStore,
     seats: Registry<WatchedSeats>,
     bookings: Registry<WatchedBooking>,
-    /// Up to which position watchers have everything.
-    handed_out: watch::Sender<Position>,
+    /// Up to which position watchers of seats have everything.
+    seats_out: watch::Sender<Position>,
+    /// Watchers of bookings.
+    bookings_out: watch::Sender<Position>,
     /// Ends every stream when the process shuts down.
     closing: CancellationToken,
 }
@@ -70,9 +77,18 @@ impl LiveFeeds {
     /// # Errors
     /// When the store fails.
     pub async fn subscribe_seats(&self, id: EventId) -> Result<Option<SeatStream>, ReadError> {
-        self.catch_up(Projection::Events).await;
+        Ok(self.watch_seats(id).await?.map(SeatWatch::into_stream))
+    }
+
+    /// The seats of a show, for one who passes frames on to many and knows what each of them has. `None` as in
+    /// [`LiveFeeds::subscribe_seats`].
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn watch_seats(&self, id: EventId) -> Result<Option<SeatWatch>, ReadError> {
+        self.catch_up(Projection::Events, &self.inner.seats_out).await;
         let watcher = self.inner.seats.watch(id, &self.inner.store).await?;
-        Ok(watcher.map(|watcher| SeatStream(Box::pin(watcher.stream(self.inner.closing.clone())))))
+        Ok(watcher.map(|watcher| SeatWatch { watcher, closing: self.inner.closing.clone() }))
     }
 
     /// A booking: first as it stands, then whenever it changes, in order, once for each append to the log. A reader who is too slow
@@ -81,7 +97,7 @@ impl LiveFeeds {
     /// # Errors
     /// When the store fails.
     pub async fn subscribe_booking(&self, id: BookingId) -> Result<Option<BookingStream>, ReadError> {
-        self.catch_up(Projection::Bookings).await;
+        self.catch_up(Projection::Bookings, &self.inner.bookings_out).await;
         let watcher = self.inner.bookings.watch(id, &self.inner.store).await?;
         Ok(watcher.map(|watcher| BookingStream(Box::pin(watcher.stream(self.inner.closing.clone())))))
     }
@@ -93,11 +109,42 @@ impl LiveFeeds {
     }
 
     /// Who has just read a version from the read models must not get a snapshot of an older one.
-    async fn catch_up(&self, projection: Projection) {
+    async fn catch_up(&self, projection: Projection, handed_out: &watch::Sender<Position>) {
         let reached = self.inner.store.known_checkpoint(projection);
-        let mut handed_out = self.inner.handed_out.subscribe();
+        let mut handed_out = handed_out.subscribe();
         let caught_up = handed_out.wait_for(|position| *position >= reached);
         let _ = tokio::time::timeout(CATCH_UP_LIMIT, caught_up).await;
+    }
+}
+
+/// The seats of a show: its frames, and whenever somebody comes to whom they go, a snapshot.
+pub struct SeatWatch {
+    watcher: Watcher<WatchedSeats>,
+    closing: CancellationToken,
+}
+
+impl SeatWatch {
+    /// The next frame; each leads on from the one before, or is a snapshot where this reader was too slow. `None` when the process
+    /// shuts down. May be given up and asked again.
+    pub async fn next(&mut self) -> Option<Arc<SeatFrame>> {
+        tokio::select! {
+            biased;
+            () = self.closing.cancelled() => None,
+            frame = self.watcher.behind_first() => frame,
+        }
+    }
+
+    /// Everything as it is now: at least what was handed out as frames. A frame may lead from before to behind it, and is then for
+    /// one who has it [based](SeatFrame::from) on it.
+    #[must_use]
+    pub fn snapshot(&self) -> Arc<SeatFrame> {
+        self.watcher.snapshot()
+    }
+
+    /// The same as a stream for one reader, a snapshot first.
+    #[must_use]
+    pub fn into_stream(self) -> SeatStream {
+        SeatStream(Box::pin(self.watcher.stream(self.closing)))
     }
 }
 

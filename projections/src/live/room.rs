@@ -13,7 +13,7 @@ use std::{
 
 use futures::{Stream, stream};
 use parking_lot::Mutex;
-use tickiz_read_models::{Position, ReadError, ReadStore};
+use tickiz_read_models::{Position, Projection, ReadError, ReadStore};
 use tokio::sync::{OnceCell, broadcast};
 use tokio_util::sync::CancellationToken;
 
@@ -28,6 +28,8 @@ pub(super) trait Watched: Send + Sized + 'static {
     type Change: Clone + Send + 'static;
     /// What watchers get.
     type Frame: Send + Sync + 'static;
+    /// Whose read model it is loaded from.
+    const PROJECTION: Projection;
     /// How many frames wait for a slow reader.
     const QUEUE: usize;
     /// At most one frame in this time.
@@ -80,6 +82,14 @@ enum State<W: Watched> {
     /// What was handed out in the meantime; `None`: more than is kept.
     Loading(Option<Vec<(Position, W::Change)>>),
     Ready(W),
+}
+
+impl<W: Watched> Inner<W> {
+    /// Of a room that is watched.
+    fn snapshot(&mut self) -> Arc<W::Frame> {
+        let State::Ready(state) = &mut self.state else { unreachable!("a room that was loaded stays loaded") };
+        state.snapshot()
+    }
 }
 
 impl<W: Watched> Drop for Room<W> {
@@ -144,8 +154,7 @@ impl<W: Watched> Registry<W> {
             return Ok(None);
         }
         let mut inner = room.inner.lock();
-        let State::Ready(state) = &mut inner.state else { unreachable!("a room that was loaded stays loaded") };
-        let (frames, snapshot) = (room.frames.subscribe(), state.snapshot());
+        let (frames, snapshot) = (room.frames.subscribe(), inner.snapshot());
         drop(inner);
         Ok(Some(Watcher { version: W::version(&snapshot), first: Some(snapshot), frames, room }))
     }
@@ -195,7 +204,7 @@ impl<W: Watched> Room<W> {
     async fn unstick(&self, store: &ReadStore) -> Result<(), ReadError> {
         let is_stuck = |state: &State<W>| matches!(state, State::Ready(state) if state.is_stuck());
         while is_stuck(&self.inner.lock().state) {
-            let reached = store.checkpoint().await?;
+            let reached = store.checkpoint_of(W::PROJECTION, store.version(W::PROJECTION)).await?;
             let Some(mut loaded) = W::load(store, self.id).await?.filter(|loaded| !loaded.is_stuck()) else {
                 return Ok(());
             };
@@ -226,12 +235,9 @@ impl<W: Watched> Room<W> {
     }
 
     /// Everything as it is now, and a place in the queue behind it.
-    fn again(&self) -> (Queue<W>, Option<Arc<W::Frame>>) {
+    fn again(&self) -> (Queue<W>, Arc<W::Frame>) {
         let mut inner = self.inner.lock();
-        let snapshot = match &mut inner.state {
-            State::Ready(state) => Some(state.snapshot()),
-            State::Loading(_) => None,
-        };
+        let snapshot = inner.snapshot();
         (self.frames.subscribe(), snapshot)
     }
 }
@@ -259,9 +265,19 @@ impl<W: Watched> Watcher<W> {
     }
 
     async fn next(&mut self) -> Option<Arc<W::Frame>> {
-        if let Some(snapshot) = self.first.take() {
-            return Some(snapshot);
+        match self.first.take() {
+            Some(snapshot) => Some(snapshot),
+            None => self.behind_first().await,
         }
+    }
+
+    /// Everything as it is now.
+    pub(super) fn snapshot(&self) -> Arc<W::Frame> {
+        self.room.inner.lock().snapshot()
+    }
+
+    /// The frames behind the first snapshot. May be given up at any await.
+    pub(super) async fn behind_first(&mut self) -> Option<Arc<W::Frame>> {
         loop {
             let frame = match self.frames.recv().await {
                 Ok(frame) if W::version(&frame) <= self.version => continue,
@@ -269,10 +285,10 @@ impl<W: Watched> Watcher<W> {
                 Err(broadcast::error::RecvError::Lagged(_)) => {
                     let (frames, snapshot) = self.room.again();
                     self.frames = frames;
-                    match snapshot.filter(|snapshot| W::version(snapshot) > self.version) {
-                        Some(snapshot) => snapshot,
-                        None => continue,
+                    if W::version(&snapshot) <= self.version {
+                        continue;
                     }
+                    snapshot
                 }
                 Err(broadcast::error::RecvError::Closed) => return None,
             };

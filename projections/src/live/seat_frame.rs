@@ -59,7 +59,8 @@ impl SeatFrame {
     }
 
     /// The same changes for one who has a version between the two.
-    pub(super) fn from(&self, from_version: i64) -> Self {
+    #[must_use]
+    pub fn from(&self, from_version: i64) -> Self {
         Self { from_version, ..self.clone() }
     }
 

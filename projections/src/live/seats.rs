@@ -57,6 +57,7 @@ impl Watched for WatchedSeats {
     /// `None`: a domain event of the show that cannot be read.
     type Change = Option<Change>;
     type Frame = SeatFrame;
+    const PROJECTION: Projection = Projection::Events;
     /// Three seconds of frames. Who is further behind is better served by one snapshot.
     const QUEUE: usize = 64;
     const PACE: Duration = FRAME;

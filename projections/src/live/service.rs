@@ -32,8 +32,10 @@ use crate::{
 const REACHED_PATIENCE: Duration = Duration::from_secs(5);
 /// How often it is looked which version of each projection answers: a rebuilt one within a second.
 const VERSIONS_LOOK: Duration = Duration::from_millis(250);
-/// Batches that wait between reading and handing out: one to work on, one ahead.
-const BATCHES_AHEAD: usize = 2;
+/// Batches that wait for a read model. One that is a little slower than the other holds up nobody.
+const BATCHES_AHEAD: usize = 16;
+/// Batches between a read model that has reached them and handing out.
+const BATCHES_REACHED: usize = 1;
 
 /// How the service runs.
 #[derive(Clone, Debug)]
@@ -59,7 +61,7 @@ pub struct LiveService {
     begin: Position,
 }
 
-type Batch = Vec<Arc<Recorded>>;
+type Batch = Arc<Vec<Arc<Recorded>>>;
 type Touched = HashMap<EventId, (Arc<Room<WatchedSeats>>, Vec<String>)>;
 
 /// The most traces in which one frame is noted.
@@ -119,7 +121,8 @@ impl LiveService {
             store,
             seats: Registry::new(),
             bookings: Registry::new(),
-            handed_out: watch::Sender::new(begin),
+            seats_out: watch::Sender::new(begin),
+            bookings_out: watch::Sender::new(begin),
             closing: CancellationToken::new(),
         };
         Ok(Self { inner: Arc::new(inner), stream, log, options, begin })
@@ -137,13 +140,19 @@ impl LiveService {
     /// When the log has a gap. A store or stream that fails is tried again for as long as it takes.
     pub async fn run(self, cancel: CancellationToken) -> Result<(), StreamError> {
         let _closing = self.inner.closing.clone().drop_guard();
-        let (sender, batches) = mpsc::channel(BATCHES_AHEAD);
+        let (to_seats, for_seats) = mpsc::channel(BATCHES_AHEAD);
+        let (to_bookings, for_bookings) = mpsc::channel(BATCHES_AHEAD);
+        let (events_reached, seats) = mpsc::channel(BATCHES_REACHED);
+        let (bookings_reached, bookings) = mpsc::channel(BATCHES_REACHED);
         tokio::select! {
             biased;
             () = cancel.cancelled() => Ok(()),
-            ended = self.read(sender) => ended,
+            ended = self.read([to_seats, to_bookings]) => ended,
             () = self.look_at_versions() => Ok(()),
-            () = self.hand_out(batches) => Ok(()),
+            () = self.pass_on(Projection::Events, for_seats, events_reached) => Ok(()),
+            () = self.pass_on(Projection::Bookings, for_bookings, bookings_reached) => Ok(()),
+            () = self.hand_out_seats(seats) => Ok(()),
+            () = self.hand_out_bookings(bookings) => Ok(()),
         }
     }
 
@@ -171,8 +180,8 @@ impl LiveService {
         }
     }
 
-    /// Reads batches, and passes each on once the read models have reached it.
-    async fn read(&self, batches: mpsc::Sender<Batch>) -> Result<(), StreamError> {
+    /// Reads batches for the watchers of seats and those of bookings.
+    async fn read(&self, batches: [mpsc::Sender<Batch>; 2]) -> Result<(), StreamError> {
         let mut position = self.begin;
         let mut failing = false;
         loop {
@@ -192,23 +201,36 @@ impl LiveService {
         }
     }
 
-    async fn read_from(&self, position: &mut Position, batches: &mpsc::Sender<Batch>) -> Result<(), StreamError> {
+    async fn read_from(&self, position: &mut Position, batches: &[mpsc::Sender<Batch>; 2]) -> Result<(), StreamError> {
         let mut events = Ordered::open(&*self.stream, self.log.clone(), *position).await?;
         loop {
-            let batch = events.next_batch(self.options.batch).await?;
+            let batch = Arc::new(events.next_batch(self.options.batch).await?);
             let last = batch.last().map_or(*position, |last| last.position);
-            self.wait_until_reached(last).await;
-            if batches.send(batch).await.is_err() {
-                return Ok(());
+            for sender in batches {
+                if sender.send(Arc::clone(&batch)).await.is_err() {
+                    return Ok(());
+                }
             }
             *position = last;
         }
     }
 
-    async fn wait_until_reached(&self, position: Position) {
+    /// Passes each batch on once the read model has reached it.
+    async fn pass_on(&self, projection: Projection, mut read: mpsc::Receiver<Batch>, reached: mpsc::Sender<Batch>) {
+        while let Some(batch) = read.recv().await {
+            if let Some(last) = batch.last() {
+                self.wait_until_reached(projection, last.position).await;
+            }
+            if reached.send(batch).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    async fn wait_until_reached(&self, projection: Projection, position: Position) {
         let mut failing = false;
         loop {
-            match self.inner.store.wait_for(position, REACHED_PATIENCE).await {
+            match self.inner.store.wait_for_all(&[projection], position, REACHED_PATIENCE).await {
                 Ok(true) => return,
                 Ok(false) => {}
                 Err(error) => {
@@ -221,7 +243,22 @@ impl LiveService {
         }
     }
 
-    async fn hand_out(&self, mut batches: mpsc::Receiver<Batch>) {
+    async fn hand_out_bookings(&self, mut batches: mpsc::Receiver<Batch>) {
+        while let Some(batch) = batches.recv().await {
+            for (at, recorded) in batch.iter().enumerate() {
+                if recorded.stream.stream_type == StreamType::Booking {
+                    let ends_append =
+                        batch.get(at + 1).is_none_or(|next| next.metadata.command_id != recorded.metadata.command_id);
+                    self.to_booking(recorded, ends_append);
+                }
+            }
+            if let Some(last) = batch.last() {
+                self.inner.bookings_out.send_replace(last.position);
+            }
+        }
+    }
+
+    async fn hand_out_seats(&self, mut batches: mpsc::Receiver<Batch>) {
         let mut due: HashMap<EventId, Due> = HashMap::new();
         loop {
             let next = due.values().map(|due| due.at).min();
@@ -229,11 +266,11 @@ impl LiveService {
                 batch = batches.recv() => {
                     let Some(batch) = batch else { return };
                     let now = Instant::now();
-                    for (id, (room, traces)) in self.hand_out_batch(&batch) {
+                    for (id, (room, traces)) in self.to_rooms_of_seats(&batch) {
                         due.entry(id).or_insert_with(|| Due::new(room, now)).add(now, traces);
                     }
                     if let Some(last) = batch.last() {
-                        self.inner.handed_out.send_replace(last.position);
+                        self.inner.seats_out.send_replace(last.position);
                     }
                 }
                 () = tokio::time::sleep_until(next.unwrap_or_else(Instant::now).into()), if next.is_some() => {}
@@ -244,9 +281,9 @@ impl LiveService {
     }
 
     /// The shows' rooms that may have something to send, with the recorded traces of what has changed there.
-    fn hand_out_batch(&self, batch: &[Arc<Recorded>]) -> Touched {
+    fn to_rooms_of_seats(&self, batch: &[Arc<Recorded>]) -> Touched {
         let mut touched = HashMap::new();
-        for (at, recorded) in batch.iter().enumerate() {
+        for recorded in batch {
             match recorded.stream.stream_type {
                 StreamType::Event => {
                     let id = EventId(recorded.stream.id);
@@ -256,12 +293,7 @@ impl LiveService {
                         touch(&mut touched, id, room, recorded);
                     }
                 }
-                StreamType::Booking => {
-                    self.to_seats(recorded, &mut touched);
-                    let ends_append =
-                        batch.get(at + 1).is_none_or(|next| next.metadata.command_id != recorded.metadata.command_id);
-                    self.to_booking(recorded, ends_append);
-                }
+                StreamType::Booking => self.to_seats(recorded, &mut touched),
                 StreamType::Person => {}
             }
         }

@@ -23,7 +23,7 @@ use crate::{
     engine::{Admitted, Sender},
     guard::{Fault, json},
     limits::{LARGE_BODY_BYTES, MAX_BODY_BYTES, MAX_SMALL_BODY_BYTES, RETRY_AFTER_MS},
-    server::ConnectionPlace,
+    server::Connection,
     ws,
 };
 
@@ -35,10 +35,11 @@ pub async fn graphql(State(web): State<Web>, request: Request) -> Response {
     }
     if parts.method == Method::GET && parts.headers.contains_key(header::UPGRADE) {
         return match WebSocketUpgrade::from_request_parts(&mut parts, &()).await {
-            Ok(upgrade) => {
-                let place = parts.extensions.get::<ConnectionPlace>().cloned();
-                ws::accept(&web, sender(&web, &parts.headers), place, upgrade)
-            }
+            Ok(upgrade) => match parts.extensions.get::<Connection>().cloned() {
+                Some(connection) => ws::accept(&web, sender(&web, &parts.headers), connection, upgrade),
+                // Only this role's own server gives a WebSocket its connection.
+                None => StatusCode::NOT_IMPLEMENTED.into_response(),
+            },
             Err(rejection) => rejection.into_response(),
         };
     }

@@ -39,7 +39,7 @@ pub struct Web {
     pub engine: Engine,
     bodies: BodyBudget,
     lists: KeptAnswers,
-    /// WebSockets open.
+    /// WebSockets open, and what writes to them.
     pub sockets: TaskTracker,
     /// Subscribers who asked the same.
     pub groups: FrameGroups,
@@ -55,13 +55,14 @@ pub struct Web {
 impl Web {
     /// What the routes of that engine share.
     pub fn new(engine: Engine, head_at_start: i64, socket_limits: SocketLimits, shutdown: CancellationToken) -> Self {
+        let sockets = TaskTracker::new();
         Self {
             explorer: engine.introspection(),
-            groups: FrameGroups::new(engine.clone()),
+            groups: FrameGroups::new(engine.clone(), sockets.clone()),
             engine,
             bodies: BodyBudget::new(),
             lists: KeptAnswers::new(LIST_ANSWER_KEPT_FOR),
-            sockets: TaskTracker::new(),
+            sockets,
             socket_limits,
             shutdown,
             head_at_start,

@@ -9,7 +9,7 @@ use futures::{
 };
 use tickiz_contract::{Caller, Refusal};
 use tickiz_domain::ids::EventId;
-use tickiz_projections::live::{SeatFrame, SeatStream};
+use tickiz_projections::live::{SeatFrame, SeatWatch};
 
 use super::{
     app_of,
@@ -28,11 +28,11 @@ pub struct OneFrame(pub Arc<SeatFrame>);
 ///
 /// # Errors
 /// `NOT_FOUND` where it is not there, not on sale yet, or not the caller's to see.
-pub async fn seats(app: &App, caller: &Caller, id: &str) -> Answered<SeatStream> {
+pub async fn seats(app: &App, caller: &Caller, id: &str) -> Answered<SeatWatch> {
     let missing = || Refusal::not_found("event");
     let id: EventId = id.parse().map_err(|_| missing())?;
     visible_show(app, caller, id).await?.ok_or_else(missing)?;
-    Ok(app.live.subscribe_seats(id).await?.ok_or_else(missing)?)
+    Ok(app.live.watch_seats(id).await?.ok_or_else(missing)?)
 }
 
 pub struct Subscription;
@@ -49,7 +49,7 @@ impl Subscription {
             let one: BoxStream<'static, _> = stream::iter([SeatAvailability(Arc::clone(frame))]).boxed();
             return Ok(one);
         }
-        Ok(seats(app_of(ctx), caller_of(ctx), &event_id.0).await?.map(SeatAvailability).boxed())
+        Ok(seats(app_of(ctx), caller_of(ctx), &event_id.0).await?.into_stream().map(SeatAvailability).boxed())
     }
 
     /// The buyer's own booking, whenever it changes.

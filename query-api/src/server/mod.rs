@@ -1,11 +1,11 @@
 //! The accept loop: HTTP/1.1 with a limit on everything that a peer can make us wait for or keep.
 //!
 //! A connection ends when its peer is silent, when a request's head or body comes too slowly ([`timed_body`]), and when the peer
-//! takes nothing of what is written to it ([`stall`]). Beyond the most connections one more is told so and closed. HTTP/2 is
+//! takes nothing of what is written to it ([`wire`]). Beyond the most connections one more is told so and closed. HTTP/2 is
 //! for the proxy in front, where TLS ends: without TLS no browser speaks it.
 
-mod stall;
 mod timed_body;
+mod wire;
 
 use std::{convert::Infallible, io, sync::Arc, time::Duration};
 
@@ -25,7 +25,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
 
-use self::{stall::StallGuard, timed_body::TimedBody};
+use self::{timed_body::TimedBody, wire::Wired};
 use crate::{
     limits::{
         BODY_GRACE, DRAIN_TIMEOUT, HEAD_TIMEOUT, MAX_CONNECTIONS, MAX_HEAD_BYTES, MAX_HEADERS, MIN_BODY_RATE,
@@ -34,6 +34,7 @@ use crate::{
     metrics::{Counted, Metrics},
 };
 pub use timed_body::TooSlow;
+pub use wire::{Offered, Wire};
 
 /// What a connection may buffer; the smallest that hyper takes a whole head into.
 const CONNECTION_BUFFER_BYTES: usize = 2 * MAX_HEAD_BYTES;
@@ -164,11 +165,13 @@ async fn connection(
     let _ = stream.set_nodelay(true);
     // An upgraded connection lives on in the WebSocket's task, and keeps its place there.
     let place = Arc::new(place);
-    let io = TokioIo::new(StallGuard::new(stream, limits.write_timeout));
+    let stream = Wired::new(stream, limits.write_timeout);
+    let wire = Arc::clone(stream.wire());
+    let io = TokioIo::new(stream);
     let service = service_fn(move |request: Request<Incoming>| {
         let router = router.clone();
         let mut request = request.map(|body| Body::new(TimedBody::new(body, limits.body_grace, limits.min_body_rate)));
-        request.extensions_mut().insert(ConnectionPlace(Arc::clone(&place)));
+        request.extensions_mut().insert(Connection { _place: Arc::clone(&place), wire: Arc::clone(&wire) });
         async move {
             let mut response = router.oneshot(request).await.unwrap_or_else(|never| match never {});
             for (name, value) in SAFETY_HEADERS {
@@ -200,6 +203,11 @@ async fn connection(
     }
 }
 
-/// A connection's place among the most that there may be; a WebSocket takes it along.
+/// The connection that a request came over; a WebSocket takes it along.
 #[derive(Clone, Debug)]
-pub struct ConnectionPlace(#[expect(dead_code, reason = "held, not looked at")] Arc<OwnedSemaphorePermit>);
+pub struct Connection {
+    /// Its place among the most that there may be.
+    _place: Arc<OwnedSemaphorePermit>,
+    /// Its way out.
+    pub wire: Arc<Wire>,
+}

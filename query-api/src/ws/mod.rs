@@ -4,6 +4,9 @@
 //! say into one bounded queue, which the same task writes out. A client that reads slowly fills the queue, the operations wait,
 //! and what they follow leaves frames out and goes on with a snapshot; one that reads nothing at all is cut by the connection
 //! itself. When the task ends, its operations end; mutations go on to their end by themselves.
+//!
+//! Frames of seats do not go through the queue: they are offered to the connection itself, by one task for many connections (see
+//! [`crate::live`]), and the socket's task is not woken for them.
 
 mod operation;
 mod protocol;
@@ -28,9 +31,10 @@ use tokio::{
 };
 use uuid::Uuid;
 
+pub use self::{operation::Fate, protocol::NextMessage};
 use self::{
-    operation::{Fate, Operation},
-    protocol::{ACK, ClientMessage, Closing, SUBPROTOCOL, envelope, pong},
+    operation::Operation,
+    protocol::{ACK, ClientMessage, Closing, SUBPROTOCOL, envelope, pong, text_frame},
 };
 use crate::{
     answer::Reply,
@@ -41,7 +45,7 @@ use crate::{
         PING_AFTER,
     },
     metrics::Counted,
-    server::ConnectionPlace,
+    server::{Connection, Offered},
 };
 
 /// What a socket reads at once; most messages are far smaller.
@@ -82,7 +86,7 @@ pub enum Outgoing {
 }
 
 /// Answers an upgrade: only `graphql-transport-ws` is spoken.
-pub fn accept(web: &Web, sender: Sender, place: Option<ConnectionPlace>, upgrade: WebSocketUpgrade) -> Response {
+pub fn accept(web: &Web, sender: Sender, connection: Connection, upgrade: WebSocketUpgrade) -> Response {
     let upgrade = upgrade
         .protocols([SUBPROTOCOL])
         .max_message_size(MAX_FRAME_BYTES)
@@ -95,8 +99,8 @@ pub fn accept(web: &Web, sender: Sender, place: Option<ConnectionPlace>, upgrade
     let web = web.clone();
     let token = web.sockets.token();
     upgrade.on_upgrade(move |socket| async move {
-        Session::new(web, sender).run(socket).await;
-        drop((place, token));
+        Session::new(web, sender, connection).run(socket).await;
+        drop(token);
     })
 }
 
@@ -104,6 +108,7 @@ pub fn accept(web: &Web, sender: Sender, place: Option<ConnectionPlace>, upgrade
 struct Session {
     web: Web,
     sender: Sender,
+    connection: Connection,
     initialised: bool,
     heard: Instant,
     /// Operations over the limit.
@@ -115,10 +120,11 @@ struct Session {
 }
 
 impl Session {
-    fn new(web: Web, sender: Sender) -> Self {
+    fn new(web: Web, sender: Sender, connection: Connection) -> Self {
         Self {
             web,
             sender,
+            connection,
             initialised: false,
             heard: Instant::now(),
             refused: 0,
@@ -131,12 +137,17 @@ impl Session {
     async fn run(mut self, socket: WebSocket) {
         let app = Arc::clone(&self.web.engine.app);
         let _counted = Counted::new(&app.metrics.sockets);
+        let connection = self.connection.clone();
+        connection.wire.begin_messages();
         let (mut sink, mut stream) = socket.split();
         let (queue, outgoing) = mpsc::channel(MAX_QUEUED_MESSAGES);
         let closing = tokio::select! {
             closing = self.listen(&mut stream, queue) => closing,
             () = write(&mut sink, outgoing) => None,
+            () = connection.wire.given_up() => None,
         };
+        // Nothing may come behind a goodbye (RFC 6455 section 5.5.1).
+        connection.wire.end_offers();
         drop(self);
         match closing {
             Some(closing) => farewell(sink, stream, closing.into()).await,
@@ -208,7 +219,13 @@ impl Session {
                 if authorization.is_some() {
                     self.sender.caller = self.web.engine.app.access.identify(authorization.as_deref());
                 }
-                Ok(say(ACK.to_owned()).await)
+                // Straight to the connection, as frames go, so that it is before all of them; the queue is for who has filled his
+                // connection before he said anything.
+                match self.connection.wire.offer(&text_frame(ACK), || true) {
+                    Offered::Taken | Offered::Begun => Ok(true),
+                    Offered::Busy => Ok(say(ACK.to_owned()).await),
+                    Offered::Over => Ok(false),
+                }
             }
             ClientMessage::Ping(payload) => Ok(say(pong(payload)).await),
             ClientMessage::Pong => Ok(true),
@@ -266,6 +283,7 @@ impl Session {
             id: id.as_str().into(),
             fate: Arc::clone(&fate),
             queue,
+            wire: Arc::clone(&self.connection.wire),
         };
         let handle = self.operations.spawn(operation.run(payload));
         self.names.insert(handle.id(), id.clone());

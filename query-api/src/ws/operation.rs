@@ -10,7 +10,10 @@ use futures::StreamExt;
 use tickiz_contract::Refusal;
 use tokio::sync::mpsc;
 
-use super::{Outgoing, protocol::envelope};
+use super::{
+    Outgoing,
+    protocol::{envelope, next_head},
+};
 use crate::{
     answer::Reply,
     app::Failure,
@@ -21,6 +24,7 @@ use crate::{
     live::GroupKey,
     metrics::Counted,
     schema::subscription,
+    server::Wire,
 };
 
 /// What an operation and its socket tell each other.
@@ -57,6 +61,8 @@ pub struct Operation {
     pub id: Arc<str>,
     pub fate: Arc<Fate>,
     pub queue: mpsc::Sender<Outgoing>,
+    /// Where frames of seats go, past the queue.
+    pub wire: Arc<Wire>,
 }
 
 /// The client is gone; there is nobody to tell.
@@ -132,19 +138,18 @@ impl Operation {
     async fn follow_seats(&self, key: GroupKey, admitted: Admitted) -> Result<(), Gone> {
         let app = &self.web.engine.app;
         let id = admitted.baked.root_argument("eventId").unwrap_or_default().to_owned();
-        let frames = subscription::seats(app, &admitted.context.caller, &id).await;
-        let mut frames = match frames {
-            Ok(frames) => {
+        let watch = match subscription::seats(app, &admitted.context.caller, &id).await {
+            Ok(watch) => {
                 app.metrics.operation(&admitted.baked.roots, &[]);
-                frames
+                watch
             }
             Err(failure) => return self.not_opened(failure, &admitted.baked.roots).await,
         };
         let group = self.web.groups.join(key, admitted);
-        while let Some(frame) = frames.next().await {
-            let text = group.encode(&frame).await;
-            self.send("next", Some(&text)).await?;
-        }
+        let membership = group.follow(watch, &self.wire, &self.fate, &next_head(&self.id).into());
+        // The shard holds it as long as it writes.
+        drop(group);
+        membership.over().await;
         self.end("complete", None).await
     }
 

@@ -142,6 +142,56 @@ pub fn envelope(kind: &str, id: &str, payload: Option<&str>) -> String {
     text
 }
 
+/// How a `next` message of that operation begins: all of it before its payload.
+pub fn next_head(id: &str) -> String {
+    let mut text = envelope("next", id, Some(""));
+    text.pop();
+    text
+}
+
+/// A `next` message that is written as a frame of the WebSocket, past its library: put together from what many share.
+pub struct NextMessage<'a> {
+    /// [`next_head`].
+    pub head: &'a str,
+    /// The payload, as JSON.
+    pub payload: &'a str,
+}
+
+impl NextMessage<'_> {
+    /// Appends the frame.
+    pub fn write(&self, bytes: &mut Vec<u8>) {
+        let Self { head, payload } = self;
+        push_header(head.len() + payload.len() + 1, bytes);
+        bytes.extend_from_slice(head.as_bytes());
+        bytes.extend_from_slice(payload.as_bytes());
+        bytes.push(b'}');
+    }
+}
+
+/// A text as a frame of the WebSocket.
+pub fn text_frame(text: &str) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(text.len() + 10);
+    push_header(text.len(), &mut bytes);
+    bytes.extend_from_slice(text.as_bytes());
+    bytes
+}
+
+/// RFC 6455 section 5.2: a final frame of text, not masked, as a server sends it.
+fn push_header(length: usize, bytes: &mut Vec<u8>) {
+    bytes.push(0x81);
+    match (u8::try_from(length), u16::try_from(length)) {
+        (Ok(short @ 0..=125), _) => bytes.push(short),
+        (_, Ok(medium)) => {
+            bytes.push(126);
+            bytes.extend_from_slice(&medium.to_be_bytes());
+        }
+        _ => {
+            bytes.push(127);
+            bytes.extend_from_slice(&(length as u64).to_be_bytes());
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -190,6 +240,28 @@ mod tests {
         assert_eq!(read, json!({"id": "a\"\\\n\u{1}đ", "type": "next", "payload": {"data": null}}));
         assert_eq!(envelope("complete", "1", None), r#"{"id":"1","type":"complete"}"#);
         assert_eq!(pong(Some(json!({"a": 1}))), r#"{"type":"pong","payload":{"a":1}}"#);
+    }
+
+    #[tokio::test]
+    async fn what_is_written_past_the_library_is_what_the_library_reads() {
+        use futures::StreamExt;
+        use tokio_tungstenite::{WebSocketStream, tungstenite::protocol::Role};
+
+        let head = next_head("a\"đ");
+        assert_eq!(head, r#"{"id":"a\"đ","type":"next","payload":"#);
+        // Every kind of length: 7 bits, 16 bits, 64 bits, and the first and last of each.
+        let texts = [0, 1, 125, 126, 127, 65_535, 65_536, 200_000].map(|length| "x".repeat(length));
+        let mut bytes: Vec<u8> = texts.iter().flat_map(|text| text_frame(text)).collect();
+        NextMessage { head: &head, payload: r#"{"data":null}"# }.write(&mut bytes);
+        let (ours, theirs) = tokio::io::duplex(bytes.len());
+        let mut reader = WebSocketStream::from_raw_socket(theirs, Role::Client, None).await;
+        let mut writer = ours;
+        tokio::io::AsyncWriteExt::write_all(&mut writer, &bytes).await.unwrap();
+        for text in texts {
+            assert_eq!(reader.next().await.unwrap().unwrap().into_text().unwrap().as_str(), text);
+        }
+        let last: Value = serde_json::from_str(&reader.next().await.unwrap().unwrap().into_text().unwrap()).unwrap();
+        assert_eq!(last, json!({"id": "a\"đ", "type": "next", "payload": {"data": null}}));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use tickiz_domain::{
     },
     event::{
         CategorySeats, Event, EventCategory, EventCreated, EventDomainEvent, EventPublished, PlanSummary, Quota,
-        SeatsBlocked, Show, TicketType, Venue, VenueTime,
+        SeatsBlocked, SeatsUnblocked, Show, TicketType, Venue, VenueTime,
     },
     ids::{BookingId, EventId, PaymentId, PersonId, PersonMark, QuotaId, SeatId, TicketId, TicketTypeId},
     money::{Currency, Money},
@@ -173,6 +173,12 @@ impl Stage {
     pub async fn block(&self, sequence: i64, seats: &[&str]) {
         let seat_ids = seats.iter().map(|seat| SeatId((*seat).into())).collect();
         self.append(self.seated.0.0, sequence, &[EventDomainEvent::from(SeatsBlocked { seat_ids })]).await;
+    }
+
+    /// Gives blocked seats of the seated show free again; `sequence` is where its stream stands.
+    pub async fn unblock(&self, sequence: i64, seats: &[&str]) {
+        let seat_ids = seats.iter().map(|seat| SeatId((*seat).into())).collect();
+        self.append(self.seated.0.0, sequence, &[EventDomainEvent::from(SeatsUnblocked { seat_ids })]).await;
     }
 
     /// A booking of seats with an attempt to pay; paid or not.

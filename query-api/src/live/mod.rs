@@ -1,9 +1,11 @@
 //! Frames of `seatAvailability`, encoded once for everybody who asked the same.
 //!
 //! What a frame reads like depends on the operation and its variables, and on nothing about the subscriber: whether he may see the
-//! show was judged when he came. So subscribers with the same request form a group, and the first of them to get a frame
-//! encodes it for all; the others wait for that and send the same text. Only the envelope's id differs, and that is the
-//! WebSocket's.
+//! show was judged when he came. So subscribers with the same request form a group, and a frame is encoded once for all of it. Only
+//! the envelope's id differs, which is put before the payload in the write itself. A group's members are divided into
+//! [shards](shard), each of them a task that writes to its members' connections.
+
+mod shard;
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -15,9 +17,12 @@ use futures::StreamExt;
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 use tickiz_contract::CallContext;
-use tickiz_projections::live::SeatFrame;
+use tickiz_projections::live::{SeatFrame, SeatWatch};
 use tokio::sync::OnceCell;
+use tokio_util::task::TaskTracker;
 
+pub use self::shard::Membership;
+use self::shard::{Door, Shard};
 use crate::{
     answer::Reply,
     app::Session,
@@ -25,6 +30,8 @@ use crate::{
     guard::{JsonStore, RawRequest},
     limits::MAX_GROUP_FRAMES,
     schema::{self, subscription::OneFrame},
+    server::Wire,
+    ws::Fate,
 };
 
 /// What makes two requests the same: their document, operation and variables.
@@ -49,12 +56,14 @@ impl GroupKey {
 pub struct FrameGroups {
     engine: Engine,
     groups: Arc<Mutex<HashMap<GroupKey, Weak<Group>>>>,
+    /// Waited for at the program's end.
+    tasks: TaskTracker,
 }
 
 impl FrameGroups {
     /// No groups yet.
-    pub fn new(engine: Engine) -> Self {
-        Self { engine, groups: Arc::default() }
+    pub fn new(engine: Engine, tasks: TaskTracker) -> Self {
+        Self { engine, groups: Arc::default(), tasks }
     }
 
     /// The group of that key, for as long as the answer is held.
@@ -68,6 +77,8 @@ impl FrameGroups {
             document: admitted.baked.document,
             context: admitted.context,
             frames: Mutex::default(),
+            doors: Mutex::default(),
+            tasks: self.tasks.clone(),
             groups: Arc::downgrade(&self.groups),
             key,
         });
@@ -88,14 +99,37 @@ pub struct Group {
     context: CallContext,
     /// The newest frames, so that members a little behind find theirs.
     frames: Mutex<VecDeque<(FrameKey, Encoded)>>,
+    /// Of its shards.
+    doors: Mutex<Vec<Arc<Door>>>,
+    tasks: TaskTracker,
     groups: Weak<Mutex<HashMap<GroupKey, Weak<Group>>>>,
     key: GroupKey,
 }
 
 impl Group {
+    /// From now on frames go to that connection, a snapshot first, each in a message that begins with `head`, as long as the answer
+    /// is held.
+    pub fn follow(
+        self: &Arc<Self>,
+        watch: SeatWatch,
+        wire: &Arc<Wire>,
+        fate: &Arc<Fate>,
+        head: &Arc<str>,
+    ) -> Membership {
+        let mut doors = self.doors.lock();
+        doors.retain(|door| !door.is_closed());
+        if let Some(membership) = doors.iter().find_map(|door| door.enter(wire, fate, head)) {
+            return membership;
+        }
+        let door = Arc::new(Door::default());
+        let membership = door.enter(wire, fate, head).expect("there is room behind a new door");
+        doors.push(Arc::clone(&door));
+        self.tasks.spawn(Shard::new(Arc::clone(self), door, watch).run());
+        membership
+    }
+
     /// A frame as a GraphQL response in JSON.
-    pub async fn encode(&self, frame: &Arc<SeatFrame>) -> Arc<str> {
-        self.engine.app.metrics.frames_sent.fetch_add(1, Ordering::Relaxed);
+    async fn encode(&self, frame: &Arc<SeatFrame>) -> Arc<str> {
         let cell = self.cell((frame.from_version, frame.version, frame.snapshot));
         Arc::clone(cell.get_or_init(|| self.execute(frame)).await)
     }
