@@ -12,7 +12,7 @@ use std::{
 
 use tickiz_event_log::record::{Position, Recorded, StoreError};
 use tickiz_read_models::{Projection, ReadError, ReadStore};
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use crate::{
     bookings::BookingsProjector,
@@ -165,16 +165,21 @@ impl Build<'_> {
     async fn catch_up(&mut self, stop: &CancellationToken, mut tell: impl FnMut(Position)) -> Result<(), RebuildError> {
         let (projection, log) = (self.projector.projection(), self.log.clone());
         let mut position = self.store.checkpoint_of(projection, self.version).await?;
+        // A task of its own reads ahead: what is read next is taken apart on one core while this page is folded and written on another.
+        let read = |after| {
+            let log = log.clone();
+            AbortOnDropHandle::new(tokio::spawn(async move { log.read(after, PAGE).await }))
+        };
         let mut page = log.read(position, PAGE).await?;
         while let Some(last) = page.last().map(|last| last.position) {
             if stop.is_cancelled() {
                 return Err(RebuildError::Interrupted);
             }
-            let (written, next) = tokio::join!(self.write(position, &page), log.read(last, PAGE));
-            if written? {
+            let next = read(last);
+            if self.write(position, &page).await? {
                 position = last;
                 tell(position);
-                page = next?;
+                page = next.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?;
             } else {
                 // Another process builds the same: it goes on from where that one is.
                 position = self.store.checkpoint_of(projection, self.version).await?;
