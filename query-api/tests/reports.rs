@@ -272,6 +272,9 @@ async fn a_report_that_is_too_long_is_refused_and_a_city_of_its_own_is_not_for_t
 #[tokio::test(flavor = "multi_thread")]
 async fn a_report_waits_for_the_shows_that_it_names() {
     let house = House::default().open().await;
+    // Sums are gathered for a moment.
+    let all = house.reads.wait_for_all(&Projection::ALL, house.stage.head(), house::PATIENCE).await;
+    assert!(all.expect("the read models answer"), "everything so far is projected");
     house.projecting.cancel();
     while !house.projector.is_finished() {
         tokio::task::yield_now().await;
