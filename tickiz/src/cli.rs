@@ -56,6 +56,8 @@ enum Command {
     },
     /// Shows mails that the mail server refused for good, and sends them once more.
     DeadLetters(crate::dead_letters::DeadLettersArguments),
+    /// Shows money that waits for a person, and records that a refund was made by hand.
+    Review(crate::review::ReviewArguments),
     /// A door: gets what it needs, checks codes without a network, hands in who was let in.
     Gate(crate::gate::GateArguments),
     /// Publishes the log as a Merkle tree that anybody can check (C2SP tlog-tiles, signed checkpoints), proves, and checks.
@@ -111,6 +113,7 @@ impl Command {
             Self::Log(_) => "log",
             Self::PreviewMails { .. } => "preview-mails",
             Self::DeadLetters(_) => "dead-letters",
+            Self::Review(_) => "review",
             Self::Gate(_) => "gate",
             Self::Audit(_) => "audit",
             Self::Doctor { .. } => "doctor",
@@ -173,6 +176,7 @@ async fn dispatch(command: Command, config: Config) -> anyhow::Result<ExitCode> 
         Command::Log(arguments) => crate::log::run(&config, arguments).await.map(|()| ExitCode::SUCCESS),
         Command::PreviewMails { out } => preview_mails(&config, &out).map(|()| ExitCode::SUCCESS),
         Command::DeadLetters(arguments) => crate::dead_letters::run(&config, &arguments).await,
+        Command::Review(arguments) => crate::review::run(&config, &arguments).await,
         Command::Gate(arguments) => crate::gate::run(&config, arguments).await,
         Command::Audit(arguments) => crate::audit::run(&config, *arguments).await,
         Command::Doctor { json } => crate::doctor::run(&config, json).await,

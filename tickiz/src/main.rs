@@ -23,6 +23,7 @@ mod gate;
 mod log;
 mod near;
 mod replay;
+mod review;
 mod serve;
 mod sockets;
 mod stores;

@@ -145,6 +145,14 @@ pub async fn open_to_read(config: &Config) -> anyhow::Result<Stores> {
     Ok(Stores { log, log_service, reads, inbox, sandbox, near })
 }
 
+/// Opens the log alone, to append to it beside whoever else does.
+///
+/// # Errors
+/// When it is missing or cannot be opened.
+pub async fn open_log_to_write(config: &Config) -> anyhow::Result<(EventLog, LogService)> {
+    open_log(config, false, Arc::new(SystemClock)).await
+}
+
 /// Opens the log alone, to look at it.
 ///
 /// # Errors
@@ -182,7 +190,7 @@ pub async fn migrate(config: &Config) -> anyhow::Result<()> {
 /// When the address is none, nobody is known by it, or the log fails.
 pub async fn erase_person(config: &Config, email: &str) -> anyhow::Result<()> {
     let email = normalize_email(email).context("--email is not a mail address")?;
-    let (log, service) = open_log(config, false, Arc::new(SystemClock)).await?;
+    let (log, service) = open_log_to_write(config).await?;
     let person = log.sealer().person_for(email.expose()).await?;
     let person = person.context("nobody is known by this address, or he was erased already")?;
     log.erase(person).await?;

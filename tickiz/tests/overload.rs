@@ -2,6 +2,8 @@
 //! who comes after the rush is served as if there had been none, and a process that is told to stop in the middle of it loses nothing
 //! that it acknowledged.
 
+#![cfg(feature = "distributed")]
+
 mod support;
 
 use std::{

@@ -76,16 +76,63 @@ fn reference(method: &str, page: &str) -> String {
     }
 }
 
+/// `tickiz review`: its exit code and its lines.
+async fn review(folder: &Path, arguments: &[&str]) -> (i32, String) {
+    let mut review = support::command();
+    review.arg("review").args(arguments).env("TICKIZ_DATA_DIR", folder);
+    let output = review.output().await.expect("the program runs");
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.code().expect("it ends by itself"), String::from_utf8(said).expect("text"))
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_ticket_is_bought_and_given_back_at_each_simulated_gateway() {
+async fn a_refund_that_the_gateway_refused_waits_for_a_person_who_records_what_he_did() {
     let url = format!("http://127.0.0.1:{}", free_ports(1)[0]);
     let Some(simulators) = Simulators::start(&url).await else { return };
     let folder = tempfile::tempdir().expect("a folder");
+    let tickiz = start(&simulators, &url, folder.path()).await;
+    // By its last digits the simulator knows that the bank will not take this one back.
+    let booking = buy(&simulators, &tickiz, Sale { method: "VNPAY", price: "100005", currency: "VND" }).await;
+    let cancel = "mutation($input: CancelBookingInput!) { cancelBooking(input: $input) { status } }";
+    let input = json!({"bookingId": booking["id"], "accessToken": booking["accessToken"], "idempotencyKey": "c"});
+    tickiz.ask(cancel, json!({"input": input})).await;
+    let begun = std::time::Instant::now();
+    let waiting: Value = loop {
+        simulators.pass(60_000).await;
+        let (code, lines) = review(folder.path(), &["--json"]).await;
+        assert_eq!(code, 0, "{lines}");
+        if let Some(line) = lines.lines().next() {
+            break serde_json::from_str(line).expect("JSON");
+        }
+        assert!(begun.elapsed() < support::PATIENCE, "nothing waits for a person");
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    };
+    assert_eq!((&waiting["kind"], &waiting["bookingId"]), (&json!("REFUND_FAILED"), &booking["id"]), "{waiting}");
+    let (code, report) = Tickiz::verify(folder.path(), None).await;
+    assert_eq!(code, 1, "money was paid and kept for nothing: {report}");
+
+    let refund = waiting["refundId"].as_str().expect("an id");
+    let (code, said) = review(folder.path(), &["--paid-back", refund]).await;
+    assert!(code != 0 && said.contains("--reference"), "{said}");
+    let other = "00000000-0000-0000-0000-000000000001";
+    let (code, said) = review(folder.path(), &["--paid-back", other, "--reference", "bank 42"]).await;
+    assert!(code == 1 && said.contains("no refund 00000000"), "{said}");
+    let (code, said) = review(folder.path(), &["--paid-back", refund, "--reference", "bank 42"]).await;
+    assert!(code == 0 && said.contains("paid back"), "{said}");
+    tickiz.wait_for_status(&booking, "REFUNDED").await;
+    assert!(review(folder.path(), &[]).await.1.contains("nothing waits"));
+    tickiz.stop().await;
+    let (code, report) = Tickiz::verify(folder.path(), None).await;
+    assert_eq!(code, 0, "{report}");
+}
+
+/// Tickiz with Stripe and VNPay, both simulated.
+async fn start(simulators: &Simulators, url: &str, folder: &Path) -> Tickiz {
     let (stripe, vnpay) = (simulators.gateway("stripe"), simulators.gateway("vnpay"));
     let (page, calls) = (format!("{vnpay}/paymentv2/vpcpay.html"), format!("{vnpay}/merchant_webapi/api/transaction"));
     let environment = vec![
         ("TICKIZ_LISTEN", url.trim_start_matches("http://")),
-        ("TICKIZ_PUBLIC_URL", &url),
+        ("TICKIZ_PUBLIC_URL", url),
         ("TICKIZ_STRIPE_KEY", "sk_test_tickiz"),
         ("TICKIZ_STRIPE_WEBHOOK_SECRET", "whsec_tickiz_simulator"),
         ("TICKIZ_STRIPE_URL", &stripe),
@@ -94,24 +141,45 @@ async fn a_ticket_is_bought_and_given_back_at_each_simulated_gateway() {
         ("TICKIZ_VNPAY_PAGE_URL", &page),
         ("TICKIZ_VNPAY_API_URL", &calls),
     ];
-    let tickiz = Tickiz::start(Start { data_dir: Some(folder.path()), environment, ..Start::default() }).await;
-    for (method, gateway, price, currency) in
-        [("VNPAY", "vnpay", "200000", "VND"), ("STRIPE", "stripe", "20.00", "USD")]
-    {
-        let show = tickiz.publish(general_admission(method, price, currency, 10)).await;
-        let tickets = json!([{"ticketTypeId": show["ticketTypes"][0]["id"], "quantity": 2}]);
-        let placed = tickiz
-            .place(json!({"eventId": show["id"], "tickets": tickets, "buyer": buyer("lan"), "idempotencyKey": method}))
-            .await;
-        let booking = data(placed)["placeBooking"].clone();
-        let input = json!({"bookingId": booking["id"], "method": method, "accessToken": booking["accessToken"],
-                           "idempotencyKey": "p"});
-        let pay = "mutation($input: PayBookingInput!) { payBooking(input: $input) { redirectUrl } }";
-        let paid = tickiz.ask(pay, json!({"input": input})).await;
-        let page = paid["payBooking"]["redirectUrl"].as_str().unwrap_or_else(|| panic!("{method}: {paid}")).to_owned();
-        simulators.approve(gateway, &page, &reference(method, &page)).await;
-        let confirmed = tickiz.wait_for_status(&booking, "CONFIRMED").await;
-        assert_eq!(confirmed["tickets"].as_array().map(Vec::len), Some(2), "{method}: {confirmed}");
+    Tickiz::start(Start { data_dir: Some(folder), environment, ..Start::default() }).await
+}
+
+/// What is sold, and how it is paid.
+#[derive(Clone, Copy)]
+struct Sale {
+    method: &'static str,
+    price: &'static str,
+    currency: &'static str,
+}
+
+/// Two tickets of a show of its own, paid on the gateway's page; the booking as it was placed.
+async fn buy(simulators: &Simulators, tickiz: &Tickiz, sale: Sale) -> Value {
+    let Sale { method, price, currency } = sale;
+    let show = tickiz.publish(general_admission(method, price, currency, 10)).await;
+    let tickets = json!([{"ticketTypeId": show["ticketTypes"][0]["id"], "quantity": 2}]);
+    let placed = tickiz
+        .place(json!({"eventId": show["id"], "tickets": tickets, "buyer": buyer("lan"), "idempotencyKey": method}))
+        .await;
+    let booking = data(placed)["placeBooking"].clone();
+    let input = json!({"bookingId": booking["id"], "method": method, "accessToken": booking["accessToken"],
+                       "idempotencyKey": "p"});
+    let pay = "mutation($input: PayBookingInput!) { payBooking(input: $input) { redirectUrl } }";
+    let paid = tickiz.ask(pay, json!({"input": input})).await;
+    let page = paid["payBooking"]["redirectUrl"].as_str().unwrap_or_else(|| panic!("{method}: {paid}")).to_owned();
+    simulators.approve(&method.to_lowercase(), &page, &reference(method, &page)).await;
+    let confirmed = tickiz.wait_for_status(&booking, "CONFIRMED").await;
+    assert_eq!(confirmed["tickets"].as_array().map(Vec::len), Some(2), "{method}: {confirmed}");
+    booking
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_ticket_is_bought_and_given_back_at_each_simulated_gateway() {
+    let url = format!("http://127.0.0.1:{}", free_ports(1)[0]);
+    let Some(simulators) = Simulators::start(&url).await else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let tickiz = start(&simulators, &url, folder.path()).await;
+    for (method, price, currency) in [("VNPAY", "200000", "VND"), ("STRIPE", "20.00", "USD")] {
+        let booking = buy(&simulators, &tickiz, Sale { method, price, currency }).await;
         let cancel = "mutation($input: CancelBookingInput!) { cancelBooking(input: $input) { status } }";
         let input = json!({"bookingId": booking["id"], "accessToken": booking["accessToken"], "idempotencyKey": "c"});
         tickiz.ask(cancel, json!({"input": input})).await;
