@@ -6,6 +6,7 @@
 //! written the next one is read.
 
 use std::{
+    collections::VecDeque,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -25,6 +26,8 @@ use crate::{
 
 /// Domain events of one transaction: more than a projector that keeps up takes, since here nobody waits for the next one.
 pub const PAGE: usize = 2_000;
+/// Pages that are read ahead at the same time, each on a connection of its own.
+const READS_AHEAD: usize = 2;
 /// How long a store or a log may fail before the build is given up. What was built is kept.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 /// How long it is waited before they are tried again.
@@ -163,35 +166,64 @@ impl Build<'_> {
 
     /// Projects up to the end of the log.
     async fn catch_up(&mut self, stop: &CancellationToken, mut tell: impl FnMut(Position)) -> Result<(), RebuildError> {
-        let (projection, log) = (self.projector.projection(), self.log.clone());
+        let projection = self.projector.projection();
         let mut position = self.store.checkpoint_of(projection, self.version).await?;
-        // A task of its own reads ahead: what is read next is taken apart on one core while this page is folded and written on another.
-        let read = |after| {
-            let log = log.clone();
-            AbortOnDropHandle::new(tokio::spawn(async move { log.read(after, PAGE).await }))
-        };
-        let mut page = log.read(position, PAGE).await?;
-        while let Some(last) = page.last().map(|last| last.position) {
+        let mut ahead = ReadAhead::new(self.log.clone(), position);
+        loop {
             if stop.is_cancelled() {
                 return Err(RebuildError::Interrupted);
             }
-            let next = read(last);
+            let page = ahead.next().await?;
+            let Some(last) = page.last().map(|last| last.position) else { return Ok(()) };
             if self.write(position, &page).await? {
                 position = last;
                 tell(position);
-                page = next.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?;
             } else {
                 // Another process builds the same: it goes on from where that one is.
                 position = self.store.checkpoint_of(projection, self.version).await?;
-                page = log.read(position, PAGE).await?;
+                ahead = ReadAhead::new(self.log.clone(), position);
             }
         }
-        Ok(())
     }
 
     /// False: somebody else has moved the checkpoint.
     async fn write(&mut self, from: Position, page: &[Arc<Recorded>]) -> Result<bool, RebuildError> {
         let Self { projector, store, version, .. } = self;
         Ok(project_beside(projector, store, *version, from, page).await? == Outcome::Projected)
+    }
+}
+
+type Page = Vec<Arc<Recorded>>;
+
+/// The log, page by page, read ahead by tasks of their own: positions have no gap, so it is known where the next pages begin before
+/// the last one is there, and what comes next is taken apart on one core while a page is folded and written on another.
+struct ReadAhead {
+    log: Arc<dyn LogSource>,
+    /// Where the next page that is not asked for yet begins.
+    next: Position,
+    reads: VecDeque<AbortOnDropHandle<Result<Page, StoreError>>>,
+}
+
+impl ReadAhead {
+    const fn new(log: Arc<dyn LogSource>, after: Position) -> Self {
+        Self { log, next: after, reads: VecDeque::new() }
+    }
+
+    /// The next page; empty at the end of the log.
+    async fn next(&mut self) -> Result<Page, StoreError> {
+        let page_length = Position::try_from(PAGE).expect("a page is bounded far below i64");
+        while self.reads.len() < READS_AHEAD {
+            let (log, after) = (self.log.clone(), self.next);
+            self.reads.push_back(AbortOnDropHandle::new(tokio::spawn(async move { log.read(after, PAGE).await })));
+            self.next += page_length;
+        }
+        let read = self.reads.pop_front().expect("there are reads on their way");
+        let page = read.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?;
+        if let Some(last) = page.last().filter(|_| page.len() < PAGE) {
+            // The end of the log at that moment: what was asked for behind it does not follow.
+            self.reads.clear();
+            self.next = last.position;
+        }
+        Ok(page)
     }
 }

@@ -1,4 +1,5 @@
-//! MySQL, Redis and Kafka are killed, and stand still for longer than a hold, in the middle of the selling.
+//! MySQL, Redis and Kafka are killed, and stand still for longer than a hold, in the middle of the selling; and the log's topic loses
+//! its records, and is deleted.
 //!
 //! The servers are this test's own, started by `xtask servers`, which starts again what dies.
 
@@ -12,6 +13,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rdkafka::{
+    ClientConfig, Offset, TopicPartitionList,
+    admin::{AdminClient, AdminOptions},
+    client::DefaultClientContext,
+};
 use serde_json::{Value, json};
 use support::{
     PATIENCE, Tickiz, buyer,
@@ -186,6 +192,46 @@ impl Patient {
     }
 }
 
+/// What happens in the middle of a round.
+#[derive(Clone, Copy)]
+enum Trouble {
+    /// SIGKILL to that server.
+    Killed(&'static str),
+    /// SIGSTOP, for longer than a hold.
+    StandsStill(&'static str),
+    /// Every record that is in the topic is removed: whoever reads it finds its offset moved.
+    RecordsLost,
+    /// The topic is deleted.
+    TopicLost,
+}
+
+impl Trouble {
+    async fn happen(self, own: &Own, house: &House) {
+        let broker = || -> AdminClient<DefaultClientContext> {
+            let mut client = ClientConfig::new();
+            client.set("bootstrap.servers", &house.brokers).create().expect("the broker's address is right")
+        };
+        match self {
+            Self::Killed(server) => own.signal(server, "-KILL").await,
+            Self::StandsStill(server) => {
+                own.signal(server, "-STOP").await;
+                tokio::time::sleep(STANDSTILL).await;
+                own.signal(server, "-CONT").await;
+            }
+            Self::RecordsLost => {
+                let mut list = TopicPartitionList::new();
+                list.add_partition_offset(&house.topic, 0, Offset::End).expect("an offset");
+                let removed = broker().delete_records(&list, &AdminOptions::new()).await.expect("the broker answers");
+                assert_eq!(removed.count(), 1, "the topic's one partition was there");
+            }
+            Self::TopicLost => {
+                let deleted = broker().delete_topics(&[&house.topic], &AdminOptions::new()).await;
+                assert_eq!(deleted.expect("the broker answers"), [Ok(house.topic.clone())]);
+            }
+        }
+    }
+}
+
 fn seat(round: usize, number: usize) -> String {
     format!("{}-{}", round + 1, number + 1)
 }
@@ -199,9 +245,11 @@ async fn servers_may_die_and_stand_still_and_nothing_is_lost_stuck_or_sold_twice
         redis: own.value("TICKIZ_TEST_REDIS_URL"),
     };
     let house = House::open_on(servers, Vec::new()).await;
-    let rounds: Vec<(&str, bool)> = ["TICKIZ_TEST_REDIS_URL", "TICKIZ_TEST_KAFKA_BROKERS", "TICKIZ_TEST_MYSQL_URL"]
+    // Before the broker itself is killed: it may be away for a while then, and hears nothing of its topics.
+    let servers = ["TICKIZ_TEST_REDIS_URL", "TICKIZ_TEST_KAFKA_BROKERS", "TICKIZ_TEST_MYSQL_URL"];
+    let rounds: Vec<Trouble> = [Trouble::RecordsLost, Trouble::TopicLost]
         .into_iter()
-        .flat_map(|server| [(server, true), (server, false)])
+        .chain(servers.into_iter().flat_map(|server| [Trouble::Killed(server), Trouble::StandsStill(server)]))
         .collect();
     let long = house.front(0).publish(seated("Patient", rounds.len() as u32, SEATS_A_ROUND as u32)).await;
     let mut hasty = seated("Hasty", rounds.len() as u32, SEATS_A_ROUND as u32);
@@ -209,7 +257,7 @@ async fn servers_may_die_and_stand_still_and_nothing_is_lost_stuck_or_sold_twice
     let short = house.front(0).publish(hasty).await;
     let fronts = [Patient::from(house.front(0)), Patient::from(house.front(1))];
     let (mut held, mut hurried) = (BTreeMap::new(), Vec::new());
-    for (round, (server, dies)) in rounds.iter().enumerate() {
+    for (round, trouble) in rounds.iter().enumerate() {
         let buyers = tokio::spawn({
             let (fronts, long, short) = (fronts.clone(), long.clone(), short.clone());
             async move {
@@ -231,13 +279,7 @@ async fn servers_may_die_and_stand_still_and_nothing_is_lost_stuck_or_sold_twice
             }
         });
         tokio::time::sleep(Duration::from_millis(200)).await;
-        if *dies {
-            own.signal(server, "-KILL").await;
-        } else {
-            own.signal(server, "-STOP").await;
-            tokio::time::sleep(STANDSTILL).await;
-            own.signal(server, "-CONT").await;
-        }
+        trouble.happen(&own, &house).await;
         for (seat, patient, hasty) in buyers.await.expect("no panic") {
             if let Some(booking) = patient {
                 assert!(held.insert(seat.clone(), booking).is_none(), "seat {seat} was given to two");
