@@ -438,7 +438,7 @@ impl History {
             (Some(refund_id), _) => RefundSucceeded { refund_id, gateway_reference: "r".into() }.into(),
             (None, Some((payment_id, minor))) => {
                 let amount = Money::try_new((minor + 1) / 2, amount.currency()).unwrap();
-                RefundRequested { refund_id: RefundId(self.id()), payment_id, amount, reason: "rain".into() }.into()
+                RefundRequested::whole(RefundId(self.id()), payment_id, amount, "rain".into()).into()
             }
             (None, None) if status == BookingStatus::Cancelled => BookingRefunded { amount }.into(),
             (None, None) => return,
