@@ -28,9 +28,10 @@ use tickiz_domain::{
 };
 use tickiz_event_log::{
     Append, AppendError, Attachment, EventLog, LoadError, Loaded, LostClaim, MAX_PAYLOAD_BYTES, Metadata, NewEvent,
-    NewReceipt, Receipt, ReceiptKey, Repository, Sequence, StreamAppend,
+    NewReceipt, Receipt, ReceiptKey, Repository, Sequence, StoreError, StreamAppend, WantedKey,
 };
 use tickiz_telemetry::trace;
+use tickiz_together::{Round, Together};
 use tracing::Instrument;
 use uuid::Uuid;
 
@@ -38,8 +39,6 @@ use crate::{
     holds::{self, HoldStore},
     ids::Ids,
     refusals::internal,
-    stores::StoreError,
-    together::{Round, Together},
 };
 
 /// How often one command is decided. Every conflict means that somebody else's command succeeded, so more is needed only where
@@ -181,6 +180,14 @@ pub trait Decision<A: Target>: Send {
     /// When there is nothing else to try.
     fn lost(&mut self, lost: Vec<LostClaim>) -> Result<(), Refusals>;
 
+    /// The data key of a person whom it was sealed for as somebody new.
+    fn new_person(&self) -> Option<WantedKey> {
+        None
+    }
+
+    /// The person of [`Self::new_person`] is known: he is to be sealed for with the key that he has.
+    fn person_is_known(&mut self) {}
+
     /// What a repetition is answered from, given the aggregate as it stands afterwards: ids, not state.
     fn result(&self, after: &A) -> Vec<u8>;
 }
@@ -236,11 +243,11 @@ struct Receipts(EventLog);
 impl Round for Receipts {
     type Ask = ReceiptKey;
     type Answer = Option<Receipt>;
+    type Error = StoreError;
 
     async fn run(&self, asked: &[ReceiptKey]) -> Result<Vec<Option<Receipt>>, StoreError> {
         let names: BTreeSet<ReceiptKey> = asked.iter().cloned().collect();
-        let failed = |error: tickiz_event_log::StoreError| StoreError::Damaged(error.to_string());
-        let found = self.0.receipts(&names).await.map_err(failed)?;
+        let found = self.0.receipts(&names).await?;
         // Two may ask for the same one.
         Ok(asked.iter().map(|name| found.get(name).cloned()).collect())
     }
@@ -376,6 +383,7 @@ impl Executor {
             append.streams.push(StreamAppend { stream, expected: target.sequence, events });
         }
         append.receipt = key.map(|key| key.receipt(decision.result(&after)));
+        append.new_person = decision.new_person();
         self.append(stream, &target, append, decision).await
     }
 
@@ -455,6 +463,10 @@ fn failed<A: Target, D: Decision<A>>(error: AppendError, decision: &mut D) -> Fa
             Ok(()) => Failed::Retry,
             Err(refusals) => Failed::Lost(refusals),
         },
+        AppendError::PersonKnown => {
+            decision.person_is_known();
+            Failed::Retry
+        }
         AppendError::Answered(receipt) => Failed::Answered(receipt),
         AppendError::Overloaded { retry_after_ms } => Refusal::overloaded(retry_after_ms).into(),
         AppendError::Closed => Refusal::overloaded(RETRY_AFTER_MS).into(),

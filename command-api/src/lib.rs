@@ -28,7 +28,6 @@ pub mod scope;
 pub mod service;
 pub mod stores;
 pub mod system;
-mod together;
 pub mod validation;
 pub mod webhooks;
 pub mod workers;

@@ -7,7 +7,7 @@
 //! None of these stores takes part in the log's transactions, and nothing here is decided on: what a row says is asked for again
 //! before it becomes a domain event.
 
-use std::{borrow::Cow, path::Path, time::Duration};
+use std::{borrow::Cow, path::Path, sync::Arc, time::Duration};
 
 use sqlx::{
     Connection, Executor, MySqlPool, SqlSafeStr, SqlitePool,
@@ -15,6 +15,7 @@ use sqlx::{
     mysql::MySqlPoolOptions,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
+use tickiz_together::RoundError;
 
 /// The most connections of this process to MySQL for one of these stores: each statement is short, and the log needs the others.
 const MAX_CONNECTIONS: u32 = 8;
@@ -99,6 +100,19 @@ pub enum StoreError {
     /// A row holds what this program would never write.
     #[error("a row of the store is damaged: {0}")]
     Damaged(String),
+    /// Several asked together, and this is what became of it.
+    #[error(transparent)]
+    Shared(Arc<Self>),
+}
+
+impl RoundError for StoreError {
+    fn shared(error: &Arc<Self>) -> Self {
+        Self::Shared(Arc::clone(error))
+    }
+
+    fn closed() -> Self {
+        Self::Sql(sqlx::Error::PoolClosed)
+    }
 }
 
 /// A store's database. A cheap handle; clones share connections.
@@ -219,6 +233,49 @@ impl Database {
     }
 }
 
+/// Up to here each count has a statement of its own. As a rule a round is no longer, and then it is one statement without a transaction
+/// around it.
+const MAX_EXACT: usize = 16;
+
+/// What many ask for, in pieces for one statement each. A long one is a power of two, so that few texts are prepared.
+pub(crate) fn pieces<T>(mut all: &[T]) -> impl Iterator<Item = &[T]> {
+    std::iter::from_fn(move || {
+        let log = all.len().checked_ilog2()?;
+        let (piece, rest) = all.split_at(if all.len() <= MAX_EXACT { all.len() } else { 1 << log });
+        all = rest;
+        Some(piece)
+    })
+}
+
+/// Runs statements: a single one by itself, several in one transaction.
+macro_rules! execute_all {
+    ($pool:ident, $queries:expr) => {{
+        let mut queries: Vec<_> = $queries;
+        match queries.len() {
+            0 => {}
+            1 => {
+                if let Some(query) = queries.pop() {
+                    query.execute($pool).await?;
+                }
+            }
+            _ => {
+                let mut transaction = $pool.begin().await?;
+                for query in queries {
+                    query.execute(&mut *transaction).await?;
+                }
+                transaction.commit().await?;
+            }
+        }
+    }};
+}
+pub(crate) use execute_all;
+
+/// A statement's text with one `place` after the other between `head` and `tail`; the parts are constants of this program.
+pub(crate) fn repeated(head: &str, place: &str, between: &str, count: usize, tail: &str) -> sqlx::SqlStr {
+    let text = format!("{head}{}{tail}", vec![place; count].join(between));
+    sqlx::AssertSqlSafe(text).into_sql_str()
+}
+
 fn table_name(schema: &Schema) -> String {
     format!("_sqlx_migrations_{}", schema.name)
 }
@@ -240,6 +297,16 @@ fn migrator(schema: &Schema, statements: &'static [&'static str]) -> Migrator {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pieces_are_powers_of_two_and_statements_come_in_few_texts() {
+        let all: Vec<u8> = (0..100).collect();
+        assert_eq!(pieces(&all).map(<[u8]>::len).collect::<Vec<_>>(), [64, 32, 4]);
+        assert_eq!(pieces(&all[..13]).map(<[u8]>::len).collect::<Vec<_>>(), [13]);
+        assert_eq!(pieces(&all).flatten().copied().collect::<Vec<_>>(), all);
+        assert_eq!(pieces::<u8>(&[]).count(), 0);
+        assert_eq!(repeated("SELECT a WHERE b IN (", "?", ", ", 2, ")").as_str(), "SELECT a WHERE b IN (?, ?)");
+    }
 
     #[tokio::test]
     async fn a_store_of_another_version_is_refused_and_migration_may_be_repeated() {

@@ -16,7 +16,7 @@ use tickiz_domain::{
     stream::{StreamId, StreamType},
     text::NormalizedEmail,
 };
-use tickiz_event_log::{EventLog, Loaded, LostClaim, Sequence};
+use tickiz_event_log::{EventLog, Loaded, LostClaim, Sequence, WantedKey};
 
 use crate::{
     access::{self, Party},
@@ -350,6 +350,16 @@ impl SystemCommands {
     pub(crate) async fn seal_buyer(&self, email: &NormalizedEmail, buyer: &Buyer) -> Result<Sealed, Refusal> {
         let json = serde_json::to_vec(buyer).map_err(|error| internal(&error))?;
         self.log().sealer().seal(email.expose(), &json).await.map_err(|error| internal(&error))
+    }
+
+    /// The same for a buyer who is most likely new, with the data key that the append is to bring.
+    pub(crate) fn seal_new_buyer(
+        &self,
+        email: &NormalizedEmail,
+        buyer: &Buyer,
+    ) -> Result<(Sealed, WantedKey), Refusal> {
+        let json = serde_json::to_vec(buyer).map_err(|error| internal(&error))?;
+        Ok(self.log().sealer().seal_as_new(email.expose(), &json))
     }
 
     /// A text of or about a person, sealed with his data key; `None` once he was erased.

@@ -44,6 +44,7 @@ pub fn needs(batch: &[&Append]) -> Needs {
         needs.streams.extend(append.streams.iter().map(|stream| stream.stream));
         needs.streams.extend(append.reads.iter().map(|(stream, _)| *stream));
         needs.receipts.extend(append.receipt.iter().map(ReceiptKey::from));
+        needs.people.extend(append.new_person.iter().map(|(lookup, _)| *lookup));
         let events = append.streams.iter().flat_map(|stream| &stream.events);
         needs.resources.extend(events.flat_map(|event| &event.claims).map(|change| change.resource().to_string()));
     }
@@ -141,6 +142,7 @@ struct Overlay<'a> {
     sequences: BTreeMap<StreamId, Sequence>,
     claims: BTreeMap<String, Option<ClaimRow>>,
     receipts: BTreeMap<ReceiptKey, Receipt>,
+    people: BTreeSet<[u8; 32]>,
     position: Position,
     recorded_at: DateTime<Utc>,
 }
@@ -164,6 +166,11 @@ impl Overlay<'_> {
             if actual != expected {
                 return Err(AppendError::Conflict { stream, expected, actual });
             }
+        }
+        // Last, so that a repetition and a conflict are told as such.
+        let known = |lookup| self.people.contains(lookup) || self.loaded.people.contains(lookup);
+        if append.new_person.as_ref().is_some_and(|(lookup, _)| known(lookup)) {
+            return Err(AppendError::PersonKnown);
         }
         Ok(())
     }
@@ -235,6 +242,10 @@ impl Overlay<'_> {
             writes.receipts.push((receipt.into(), stored.clone()));
             self.receipts.insert(receipt.into(), stored);
         }
+        if let Some(person) = &append.new_person {
+            self.people.insert(person.0);
+            writes.people.push(person.clone());
+        }
         writes.attachments.extend(append.attachments.iter().cloned());
         writes.events.extend(events.iter().cloned());
         let position = if events.is_empty() { 0 } else { self.position };
@@ -297,6 +308,7 @@ pub fn decide(batch: &[&Append], head: Head, loaded: &Loaded) -> Decision {
         sequences: BTreeMap::new(),
         claims: BTreeMap::new(),
         receipts: BTreeMap::new(),
+        people: BTreeSet::new(),
         position: head.position,
         recorded_at: now.max(head.recorded_at),
     };

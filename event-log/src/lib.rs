@@ -26,7 +26,7 @@
 //! * [`writer`]: the one writer task: group commit. [`log`]: the handle.
 //! * [`feed`]: the newest domain events in memory, the head's poller.
 //! * [`repository`]: warm aggregates and snapshots; [`cqrs`]: cqrs-es over them.
-//! * `open`: how it is opened. `master_key`: its file and fingerprint. [`sealing`]: personal data; [`leaf`]: hashes; [`runtime`]:
+//! * `rounds`: what is asked of the store for many at once. `open`: how it is opened. `master_key`: its file and fingerprint. [`sealing`]: personal data; [`leaf`]: hashes; [`runtime`]:
 //!   clocks and chance.
 
 pub mod cqrs;
@@ -40,6 +40,7 @@ pub mod migrate;
 mod open;
 pub mod record;
 pub mod repository;
+mod rounds;
 pub mod runtime;
 pub mod sealing;
 pub mod store;
@@ -56,4 +57,4 @@ pub use record::{
 };
 pub use repository::{LoadError, Loaded, Repository};
 pub use sealing::{SealError, Sealer, Secrets};
-pub use store::{ClaimRow, LeasedTimer, LogFilter, ReceiptKey};
+pub use store::{ClaimRow, LeasedTimer, LogFilter, ReceiptKey, WantedKey};

@@ -15,6 +15,7 @@ use tickiz_domain::{
     stream::StreamId,
     timer::TimerKind,
 };
+use tickiz_together::Together;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
@@ -27,8 +28,9 @@ use crate::{
         Append, AppendError, Appended, Metadata, NewEvent, Position, Receipt, Recorded, Sequence, StoreError,
         StreamAppend,
     },
+    rounds::{DataKeys, Leases, Tails},
     runtime::{Entropy, StoreClock, random_id},
-    sealing::{KeyMaker, Sealer, Secrets},
+    sealing::{Sealer, Secrets},
     store::{ClaimRow, Evidence, LeasedTimer, LogFilter, LogStore, ReceiptKey},
     writer::{MAX_QUEUED_BYTES, RETRY_AFTER_MS, Waiting},
 };
@@ -43,7 +45,9 @@ pub(crate) struct Inner {
     pub clock: StoreClock,
     pub entropy: Arc<dyn Entropy>,
     pub secrets: Secrets,
-    pub keys: KeyMaker,
+    pub keys: Together<DataKeys>,
+    pub tails: Together<Tails>,
+    pub leases: Together<Leases>,
     pub background: TaskTracker,
 }
 
@@ -160,6 +164,12 @@ impl EventLog {
         self.0.store.read_stream(stream, after, limit).await
     }
 
+    /// What came in a stream after that sequence, in order, [`MAX_TAIL`](crate::rounds::MAX_TAIL) domain events at most; read
+    /// together with what others ask for at the same time.
+    pub(crate) async fn tail(&self, stream: StreamId, after: Sequence) -> Result<Vec<Recorded>, StoreError> {
+        self.0.tails.ask((stream, after)).await
+    }
+
     /// The last position of the log.
     ///
     /// # Errors
@@ -239,7 +249,7 @@ impl EventLog {
         subject: Uuid,
         lease: Duration,
     ) -> Result<Option<LeasedTimer>, StoreError> {
-        self.0.store.lease_timer(kind, subject, self.token(), millis(lease)).await
+        self.0.leases.ask((kind, subject, millis(lease))).await
     }
 
     /// Ends a timer that is done; whether the lease was still the caller's.

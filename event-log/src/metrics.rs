@@ -50,6 +50,7 @@ impl Metrics {
             Err(AppendError::Conflict { .. }) => "conflict",
             Err(AppendError::ClaimsLost(_)) => "claims_lost",
             Err(AppendError::Answered(_)) => "answered_before",
+            Err(AppendError::PersonKnown) => "person_known",
             Err(AppendError::Overloaded { .. }) => "overloaded",
             Err(AppendError::Closed) => "closed",
             Err(AppendError::Malformed(_)) => "malformed",

@@ -3,6 +3,7 @@
 use std::{path::Path, sync::Arc};
 
 use parking_lot::Mutex;
+use tickiz_together::Together;
 use tokio::{
     sync::{Semaphore, mpsc, watch},
     task::JoinHandle,
@@ -15,8 +16,9 @@ use crate::{
     master_key,
     migrate::{self, SchemaVersion},
     record::StoreError,
+    rounds::{DataKeys, Leases, Tails},
     runtime::{Runtime, StoreClock, random},
-    sealing::{KeyMaker, Secrets},
+    sealing::Secrets,
     store::LogStore,
     stores::{memory::MemoryStore, mysql::MySqlStore, sqlite::SqliteStore},
     writer::{MAX_QUEUED_APPENDS, MAX_QUEUED_BYTES, Writer},
@@ -198,10 +200,25 @@ impl EventLog {
         let died = CancellationToken::new();
         let tasks = Mutex::new(vec![watched(writer.run(), &died), watched(poller, &died)]);
         let secrets = Secrets::new(master_key);
-        let keys = KeyMaker::start(store.clone());
+        let keys = Together::start(DataKeys(store.clone()));
+        let tails = Together::start(Tails(store.clone()));
+        let leases = Together::start(Leases { store: store.clone(), entropy: entropy.clone() });
         let room = Arc::new(Semaphore::new(MAX_QUEUED_BYTES));
         let tracked = background.clone();
-        let inner = Inner { store, queue, room, recent, head, clock, entropy, secrets, keys, background: tracked };
+        let inner = Inner {
+            store,
+            queue,
+            room,
+            recent,
+            head,
+            clock,
+            entropy,
+            secrets,
+            keys,
+            tails,
+            leases,
+            background: tracked,
+        };
         let log = Self(Arc::new(inner));
         Ok((log, LogService { stop, died, tasks, background }))
     }

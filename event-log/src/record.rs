@@ -13,6 +13,8 @@ use tickiz_domain::{
 };
 use uuid::Uuid;
 
+use crate::store::WantedKey;
+
 /// The one shard of today. It is in every key and checkpoint from the start, chosen by the show's id once there are more.
 pub const SHARD: i32 = 0;
 
@@ -195,6 +197,8 @@ pub struct Append {
     pub receipt: Option<NewReceipt>,
     /// What the domain events name by hash.
     pub attachments: Vec<Attachment>,
+    /// The data key of a person whom the domain events are sealed for, and who is new; [`AppendError::PersonKnown`] if he is not.
+    pub new_person: Option<WantedKey>,
 }
 
 impl Append {
@@ -262,6 +266,9 @@ pub enum AppendError {
     /// The same scope, operation and key succeeded before; compare its hash and answer from it.
     #[error("the command has a receipt already")]
     Answered(Box<Receipt>),
+    /// The person for whom it brings a new data key has one already. Seal with that one, and decide again.
+    #[error("the person has a data key already")]
+    PersonKnown,
     /// The queue is full. Nothing was written; try again after the hint.
     #[error("the log's queue is full")]
     Overloaded {

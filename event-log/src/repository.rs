@@ -19,13 +19,12 @@ use tickiz_domain::{
 use crate::{
     EventLog,
     record::{Position, Recorded, Sequence, StoreError},
+    rounds::MAX_TAIL,
     store::Snapshot,
 };
 
 /// Aggregates kept warm, a process and kind.
 const MAX_WARM: u64 = 10_000;
-/// Domain events read at a time while loading.
-const PAGE: usize = 1000;
 /// A snapshot is due after so many domain events since the last: a stream that is loaded by that many is loaded quickly.
 pub const DEFAULT_SNAPSHOT_EVERY: usize = 200;
 /// The shape of stored states. Raised whenever a state's fields change; older snapshots are then folded anew.
@@ -155,11 +154,11 @@ where
         let mut loaded = base;
         let before = loaded.sequence;
         loop {
-            let page = self.log.read_stream(stream, loaded.sequence, PAGE).await?;
+            let page = self.log.tail(stream, loaded.sequence).await?;
             for recorded in &page {
                 loaded.fold(recorded)?;
             }
-            if page.len() < PAGE {
+            if page.len() < MAX_TAIL {
                 break;
             }
         }

@@ -16,10 +16,11 @@ use chacha20poly1305::{
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 use tickiz_domain::{ids::PersonId, sealed::Sealed};
-use tokio::sync::{mpsc, oneshot};
+use tickiz_together::Together;
 
 use crate::{
     record::StoreError,
+    rounds::DataKeys,
     runtime::{Entropy, random, random_id},
     store::{LogStore, PersonKey, WantedKey},
 };
@@ -65,48 +66,11 @@ pub enum SealError {
     Broken(PersonId),
 }
 
-/// Who waits for a data key.
-type Waiting = (WantedKey, oneshot::Sender<Result<PersonKey, StoreError>>);
-
-/// Who finds and makes data keys, many at once: each new one is durable before anything is sealed with it, and one flush serves
-/// everybody who asked meanwhile.
-#[derive(Clone)]
-pub(crate) struct KeyMaker(mpsc::Sender<Waiting>);
-
-/// The most keys of one transaction, and the most who wait for the next one.
-const MAX_KEYS_AT_ONCE: usize = 256;
-
-impl KeyMaker {
-    /// Works in a task of its own, which ends with the last handle.
-    pub(crate) fn start(store: Arc<dyn LogStore>) -> Self {
-        let (ask, mut asked) = mpsc::channel::<Waiting>(MAX_KEYS_AT_ONCE);
-        tokio::spawn(async move {
-            let mut waiting = Vec::new();
-            while asked.recv_many(&mut waiting, MAX_KEYS_AT_ONCE).await > 0 {
-                let (wanted, answers): (Vec<WantedKey>, Vec<_>) = waiting.drain(..).unzip();
-                let made = store.person_keys_or(&wanted).await;
-                for (at, answer) in answers.into_iter().enumerate() {
-                    // Who went away wants no key any more.
-                    let _ = answer.send(made.as_ref().map(|keys| keys[at].clone()).map_err(StoreError::clone));
-                }
-            }
-        });
-        Self(ask)
-    }
-
-    async fn key(&self, wanted: WantedKey) -> Result<PersonKey, StoreError> {
-        let (answer, answered) = oneshot::channel();
-        let closed = || StoreError("the log is closed".into());
-        self.0.send((wanted, answer)).await.map_err(|_| closed())?;
-        answered.await.map_err(|_| closed())?
-    }
-}
-
 /// Seals and opens what identifies a person.
 #[derive(Clone)]
 pub struct Sealer {
     store: Arc<dyn LogStore>,
-    keys: KeyMaker,
+    keys: Together<DataKeys>,
     secrets: Secrets,
     entropy: Arc<dyn Entropy>,
 }
@@ -127,7 +91,7 @@ fn open(key: &[u8; 32], person: PersonId, sealed: &[u8]) -> Option<Vec<u8>> {
 impl Sealer {
     pub(crate) const fn new(
         store: Arc<dyn LogStore>,
-        keys: KeyMaker,
+        keys: Together<DataKeys>,
         secrets: Secrets,
         entropy: Arc<dyn Entropy>,
     ) -> Self {
@@ -159,12 +123,24 @@ impl Sealer {
     pub async fn seal(&self, name: &str, plain: &[u8]) -> Result<Sealed, SealError> {
         let person_id = PersonId(random_id(&*self.entropy));
         let wrapped = self.seal_with(&self.wrapping_key(), person_id, &random::<32>(&*self.entropy));
-        let key = self.keys.key((self.lookup(name), PersonKey { person_id, wrapped })).await?;
+        let key = self.keys.ask((self.lookup(name), PersonKey { person_id, wrapped })).await?;
         let data_key = self.unwrap(&key)?;
         Ok(Sealed {
             person_id: key.person_id,
             sealed: STANDARD.encode(self.seal_with(&data_key, key.person_id, plain)),
         })
+    }
+
+    /// Seals `plain` for a person who is most likely new, with a data key of his own that comes into being with the append: hand
+    /// it in as [`Append::new_person`](crate::Append::new_person). That saves a flush of its own. Where the append finds that he is
+    /// known ([`AppendError::PersonKnown`](crate::AppendError::PersonKnown)), [`Self::seal`] has his key.
+    #[must_use]
+    pub fn seal_as_new(&self, name: &str, plain: &[u8]) -> (Sealed, WantedKey) {
+        let person_id = PersonId(random_id(&*self.entropy));
+        let data_key = random::<32>(&*self.entropy);
+        let wrapped = self.seal_with(&self.wrapping_key(), person_id, &data_key);
+        let sealed = STANDARD.encode(self.seal_with(&data_key, person_id, plain));
+        (Sealed { person_id, sealed }, (self.lookup(name), PersonKey { person_id, wrapped }))
     }
 
     /// Seals `plain` with the data key of a person who is known already; `None` once he was erased.

@@ -69,6 +69,8 @@ pub struct Needs {
     pub resources: BTreeSet<String>,
     /// Receipts that may exist.
     pub receipts: BTreeSet<ReceiptKey>,
+    /// Lookups of people who may have a data key.
+    pub people: BTreeSet<[u8; 32]>,
 }
 
 /// What the store knows of it. What is missing does not exist.
@@ -80,6 +82,8 @@ pub struct Loaded {
     pub claims: BTreeMap<String, ClaimRow>,
     /// The receipts.
     pub receipts: BTreeMap<ReceiptKey, Receipt>,
+    /// Those of the lookups that find a person.
+    pub people: BTreeSet<[u8; 32]>,
 }
 
 /// A resource's row before and after a batch: only the net change is written, and only onto `before`.
@@ -104,6 +108,8 @@ pub struct Writes {
     pub receipts: Vec<(ReceiptKey, Receipt)>,
     /// New attachments; one that is there already stays.
     pub attachments: Vec<Attachment>,
+    /// Data keys of people who are new.
+    pub people: Vec<WantedKey>,
     /// Data keys to delete.
     pub erased: Vec<PersonId>,
     /// The recorded time of this batch.
@@ -231,6 +237,9 @@ pub trait LogStore: Send + Sync + 'static {
     async fn query(&self, filter: &LogFilter, up_to: Position, limit: usize) -> Result<Vec<Recorded>, StoreError>;
     /// A stream's domain events after that sequence, in order.
     async fn read_stream(&self, stream: StreamId, after: Sequence, limit: usize) -> Result<Vec<Recorded>, StoreError>;
+    /// The same of several streams, each after a sequence of its own, at most `limit` of them all, in no order. Few hundreds of streams
+    /// at once.
+    async fn read_streams(&self, after: &[(StreamId, Sequence)], limit: usize) -> Result<Vec<Recorded>, StoreError>;
     /// Those of these receipts that there are, by one look. Few hundreds at once.
     async fn receipts(&self, names: &BTreeSet<ReceiptKey>) -> Result<BTreeMap<ReceiptKey, Receipt>, StoreError>;
     /// The claims whose resource begins with `prefix`, in the order of their bytes.
@@ -245,14 +254,13 @@ pub trait LogStore: Send + Sync + 'static {
         lease_ms: i64,
         limit: usize,
     ) -> Result<Vec<LeasedTimer>, StoreError>;
-    /// One timer of that kind and subject, due or not, if its lease is free.
-    async fn lease_timer(
+    /// One timer of each kind and subject, due or not, if its lease is free. Each is wanted once; few hundreds at once.
+    async fn lease_timers_of(
         &self,
-        kind: TimerKind,
-        subject: Uuid,
+        wanted: &[(TimerKind, Uuid)],
         token: Uuid,
         lease_ms: i64,
-    ) -> Result<Option<LeasedTimer>, StoreError>;
+    ) -> Result<Vec<LeasedTimer>, StoreError>;
     /// Deletes a timer that is done. Compare-and-delete by its lease; whether it was there.
     async fn finish_timer(&self, timer: &LeasedTimer) -> Result<bool, StoreError>;
     /// The same of many, in a few statements; how many were there.

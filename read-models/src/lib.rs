@@ -25,6 +25,7 @@ mod migrations;
 pub mod plans;
 pub mod projection;
 pub mod reports;
+mod rounds;
 pub mod scan;
 mod sql;
 mod store;

@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use tickiz_together::Together;
 use uuid::Uuid;
 
 use crate::{
@@ -16,6 +17,7 @@ use crate::{
     events::houses::Houses,
     plans::PlanCache,
     projection::{Checkpoints, Projection, SHARD},
+    rounds::{AreSetAside, ReadBookings},
     sql::{Pools, Session, Upsert, Value},
     versions::{READ_ACTIVE, active_version},
 };
@@ -49,6 +51,8 @@ pub(crate) struct Inner {
     pub(crate) plans: PlanCache,
     pub(crate) houses: Houses,
     pub(crate) lock_file: Option<PathBuf>,
+    pub(crate) bookings: Together<ReadBookings>,
+    pub(crate) aside: Together<AreSetAside>,
     /// The version of each projection that answers, as last looked up.
     versions: [AtomicI32; Projection::ALL.len()],
 }
@@ -56,6 +60,8 @@ pub(crate) struct Inner {
 impl ReadStore {
     fn over(pools: Pools, lock_file: Option<PathBuf>) -> Self {
         let inner = Inner {
+            bookings: Together::start(ReadBookings(pools.clone())),
+            aside: Together::start(AreSetAside(pools.clone())),
             pools,
             checkpoints: Checkpoints::new(),
             plans: PlanCache::default(),
@@ -174,8 +180,7 @@ impl ReadStore {
     /// # Errors
     /// When the store fails.
     pub async fn is_set_aside(&self, projection: Projection, subject: Uuid) -> Result<bool, ReadError> {
-        let binds = vec![projection.name().into(), subject.into()];
-        Ok(!self.inner.pools.reader().await?.rows(IS_SET_ASIDE, binds).await?.is_empty())
+        self.inner.aside.ask((projection, subject)).await
     }
 
     /// Begins a transaction in which the version of a projection writes that answers.
@@ -199,9 +204,6 @@ impl ReadStore {
 const READ_VERSIONS: &str = "SELECT name, active_version FROM projections";
 pub(crate) const READ_CHECKPOINT: &str =
     "SELECT position FROM projection_checkpoints WHERE name = ? AND version = ? AND shard = ?";
-const IS_SET_ASIDE: &str = "\
-    SELECT 1 FROM projection_set_aside a JOIN projections p ON p.name = a.name AND p.active_version = a.version
-    WHERE a.name = ? AND a.subject = ?";
 const MOVE_CHECKPOINT: &str = "\
     UPDATE projection_checkpoints SET position = ? WHERE name = ? AND version = ? AND shard = ? AND position = ?";
 const READ_SET_ASIDE: &str = "\

@@ -6,13 +6,14 @@ use std::{collections::BTreeMap, fmt::Write, fs, path::Path, process::Command};
 /// Who may use whom. Everything that is not listed is refused; `tickiz` puts the roles together and may use all.
 const ALLOWED: &[(&str, &[&str])] = &[
     ("tickiz-domain", &[]),
+    ("tickiz-together", &[]),
     ("tickiz-tickets", &[]),
     ("tickiz-audit", &[]),
     ("tickiz-documents", &["tickiz-domain", "tickiz-tickets"]),
     ("tickiz-telemetry", &[]),
     ("tickiz-sim", &[]),
     ("tickiz-contract", &["tickiz-domain"]),
-    ("tickiz-event-log", &["tickiz-domain"]),
+    ("tickiz-event-log", &["tickiz-domain", "tickiz-together"]),
     (
         "tickiz-command-api",
         &[
@@ -22,9 +23,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "tickiz-event-log",
             "tickiz-telemetry",
             "tickiz-tickets",
+            "tickiz-together",
         ],
     ),
-    ("tickiz-read-models", &["tickiz-domain"]),
+    ("tickiz-read-models", &["tickiz-domain", "tickiz-together"]),
     ("tickiz-projections", &["tickiz-domain", "tickiz-event-log", "tickiz-read-models", "tickiz-telemetry"]),
     ("tickiz-kafka", &["tickiz-domain", "tickiz-event-log", "tickiz-projections", "tickiz-telemetry"]),
     ("tickiz-redis", &["tickiz-command-api", "tickiz-domain", "tickiz-projections", "tickiz-read-models"]),

@@ -49,6 +49,11 @@ impl Bookings for SystemCommands {
         Ok(loaded.aggregate.0.clone())
     }
 
+    async fn remembered(&self, id: BookingId) -> Result<Option<Purchase>, BookingsError> {
+        let loaded = Self::booking(self, id, Reading::Warm).await.map_err(|refusal| refused(&refusal))?;
+        Ok(loaded.aggregate.0.clone())
+    }
+
     async fn show(&self, id: EventId) -> Result<Option<Show>, BookingsError> {
         let loaded = self.event(id, Reading::Warm).await.map_err(|refusal| refused(&refusal))?;
         Ok(loaded.aggregate.0.clone())

@@ -37,17 +37,14 @@ use tickiz_domain::{
     money::Money,
     timer::TimerKind,
 };
-use tickiz_event_log::{EventLog, LeasedTimer};
+use tickiz_event_log::{EventLog, LeasedTimer, StoreError};
+use tickiz_together::{Round, Together};
 use tokio::sync::{Semaphore, oneshot};
 use tokio_util::task::TaskTracker;
 
 pub use port::{Bookings, BookingsError, Fact};
 
-use crate::{
-    gateways::{Attempt, AttemptRef, CALL_DEADLINE, Gateway, GatewayError, Gateways},
-    stores::StoreError,
-    together::{Round, Together},
-};
+use crate::gateways::{Attempt, AttemptRef, CALL_DEADLINE, Gateway, GatewayError, Gateways};
 
 /// How long `payBooking` waits for the page's address. After that it comes by query or subscription.
 pub const PAGE_WAIT: Duration = Duration::from_secs(5);
@@ -125,10 +122,10 @@ struct Finishing(EventLog);
 impl Round for Finishing {
     type Ask = LeasedTimer;
     type Answer = ();
+    type Error = StoreError;
 
     async fn run(&self, asked: &[LeasedTimer]) -> Result<Vec<()>, StoreError> {
-        let failed = |error: tickiz_event_log::StoreError| StoreError::Damaged(error.to_string());
-        self.0.finish_timers(asked).await.map_err(failed)?;
+        self.0.finish_timers(asked).await?;
         Ok(vec![(); asked.len()])
     }
 }
@@ -278,7 +275,22 @@ impl Payments {
 
     /// The attempt as the log has it now; `None` where there is none.
     pub(crate) async fn case(&self, attempt: AttemptRef) -> Result<Option<Case>, StepError> {
-        let Some(purchase) = self.bookings.booking(attempt.booking_id).await? else { return Ok(None) };
+        self.case_of(attempt, self.bookings.booking(attempt.booking_id).await?)
+    }
+
+    /// The attempt as this process remembers it, if it remembers it in that state; else as the log has it now. What follows asks the
+    /// gateway, and is decided again by the append that records its answer: a state that has moved on meanwhile costs a
+    /// call to the gateway.
+    pub(crate) async fn case_in(&self, attempt: AttemptRef, status: PaymentStatus) -> Result<Option<Case>, StepError> {
+        let remembered = self.case_of(attempt, self.bookings.remembered(attempt.booking_id).await?)?;
+        match remembered.filter(|case| case.payment.status == status && case.payment.received.is_none()) {
+            Some(case) => Ok(Some(case)),
+            None => self.case(attempt).await,
+        }
+    }
+
+    fn case_of(&self, attempt: AttemptRef, purchase: Option<Purchase>) -> Result<Option<Case>, StepError> {
+        let Some(purchase) = purchase else { return Ok(None) };
         let Some(payment) = purchase.payment(attempt.payment_id).cloned() else { return Ok(None) };
         let gateway = self.gateways.get(payment.method).cloned().ok_or(StepError::NotConfigured(payment.method))?;
         Ok(Some(Case { purchase, payment, gateway }))

@@ -93,6 +93,12 @@ pub trait Bookings: Send + Sync {
     /// [`BookingsError::Unavailable`].
     async fn booking(&self, id: BookingId) -> Result<Option<Purchase>, BookingsError>;
 
+    /// A booking as this process remembers it, perhaps a moment old; for what is checked again when something is recorded of it.
+    ///
+    /// # Errors
+    /// [`BookingsError::Unavailable`].
+    async fn remembered(&self, id: BookingId) -> Result<Option<Purchase>, BookingsError>;
+
     /// A show, perhaps a moment old; `None` where there is none.
     ///
     /// # Errors

@@ -20,7 +20,13 @@ impl Payments {
     /// Makes the gateway know the attempt.
     pub(super) async fn start(&self, attempt: AttemptRef, timer: &LeasedTimer) -> Result<Next, StepError> {
         let cause = timer.timer_id;
-        let Some(case) = self.case(attempt).await? else { return Ok(Next::Done) };
+        // Who comes first has most likely recorded the attempt just now. Were it given up since, it is called off at the end.
+        let case = if timer.attempts > 1 {
+            self.case(attempt).await?
+        } else {
+            self.case_in(attempt, PaymentStatus::Created).await?
+        };
+        let Some(case) = case else { return Ok(Next::Done) };
         if case.payment.status == PaymentStatus::Pending {
             return self.look_before_deadline(attempt, &case, cause).await;
         }
@@ -109,7 +115,7 @@ impl Payments {
     /// # Errors
     /// [`StepError`]; trying again is safe.
     pub async fn look(&self, attempt: AttemptRef, cause: Uuid) -> Result<Look, StepError> {
-        let Some(case) = self.case(attempt).await? else { return Ok(Look::Foreign) };
+        let Some(case) = self.case_in(attempt, PaymentStatus::Pending).await? else { return Ok(Look::Foreign) };
         if case.payment.received.is_some() {
             // Its money is recorded, and a gateway's later word cannot unmake that.
             return Ok(Look::Settled);

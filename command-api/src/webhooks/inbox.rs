@@ -4,28 +4,34 @@
 //! written before the gateway is answered; what it leads to comes afterwards, and is done again if a process dies in between:
 //! `next_attempt_at` is also the lease, and whoever works on a row moves it forward first, compare-and-set on `attempts`.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use tickiz_domain::ids::{BookingId, PaymentId};
 use tickiz_event_log::runtime::Clock;
+use tickiz_together::{Round, Together};
 use uuid::Uuid;
 
 use crate::{
     gateways::{AttemptRef, Webhook},
-    stores::{Database, StoreError, on_database},
-    together::{Round, Together},
+    stores::{Database, StoreError, execute_all, on_database, pieces, repeated},
 };
 
 const INSERT: &str = "INSERT INTO webhook_inbox (gateway, event_key, booking_id, payment_id, received_at, headers, raw_body, \
-                      verified, state, attempts, next_attempt_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?)";
+                      verified, state, attempts, next_attempt_at) VALUES ";
+const ROW: &str = "(?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?)";
+const SELECT_STORED: &str = "SELECT gateway, event_key FROM webhook_inbox WHERE ";
 const SELECT_DUE: &str = "SELECT gateway, event_key, booking_id, payment_id, attempts FROM webhook_inbox \
                           WHERE next_attempt_at <= ? ORDER BY next_attempt_at LIMIT ?";
 const TAKE: &str = "UPDATE webhook_inbox SET attempts = attempts + 1, next_attempt_at = ? \
                     WHERE gateway = ? AND event_key = ? AND attempts = ? AND next_attempt_at IS NOT NULL";
 const SETTLE: &str = "UPDATE webhook_inbox SET state = ?, outcome = ?, next_attempt_at = ?, settled_at = ? \
-                      WHERE gateway = ? AND event_key = ? AND attempts = ? AND settled_at IS NULL";
+                      WHERE settled_at IS NULL AND (";
 
 /// The most characters of an outcome that are kept.
 const MAX_OUTCOME_CHARS: usize = 500;
@@ -68,6 +74,10 @@ pub struct Message {
 }
 
 impl Message {
+    fn key(&self) -> (String, String) {
+        (self.gateway.clone(), self.event_key.clone())
+    }
+
     /// The id by which the message stands as a cause in the log.
     #[must_use]
     pub fn cause(&self) -> Uuid {
@@ -100,34 +110,65 @@ struct Storing(Database);
 impl Round for Storing {
     type Ask = NewMessage;
     type Answer = bool;
+    type Error = StoreError;
 
     async fn run(&self, asked: &[NewMessage]) -> Result<Vec<bool>, StoreError> {
-        let mut stored = Vec::with_capacity(asked.len());
+        let mut seen = self.stored(asked).await?;
+        // The first of several with one key is new.
+        let new: Vec<bool> = asked.iter().map(|new| seen.insert(new.message.key())).collect();
+        let rows: Vec<&NewMessage> = asked.iter().zip(&new).filter_map(|(row, new)| new.then_some(row)).collect();
+        match self.insert(&rows).await {
+            Ok(()) => Ok(new),
+            // Another process has just stored it.
+            Err(sqlx::Error::Database(error)) if error.is_unique_violation() && asked.len() == 1 => Ok(vec![false]),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+impl Storing {
+    /// Those of the keys that are there.
+    async fn stored(&self, asked: &[NewMessage]) -> Result<HashSet<(String, String)>, StoreError> {
+        let mut seen = HashSet::new();
+        for piece in pieces(asked) {
+            let text = repeated(SELECT_STORED, "(gateway = ? AND event_key = ?)", " OR ", piece.len(), "");
+            let rows: Vec<(String, String)> = on_database!(&self.0, pool => {
+                let mut query = sqlx::query_as(text);
+                for new in piece {
+                    query = query.bind(&new.message.gateway).bind(&new.message.event_key);
+                }
+                query.fetch_all(pool).await?
+            });
+            seen.extend(rows);
+        }
+        Ok(seen)
+    }
+
+    async fn insert(&self, rows: &[&NewMessage]) -> Result<(), sqlx::Error> {
+        if rows.is_empty() {
+            return Ok(());
+        }
         on_database!(&self.0, pool => {
-            let mut transaction = pool.begin().await?;
-            for new in asked {
-                let inserted = sqlx::query(INSERT)
-                    .bind(&new.message.gateway)
-                    .bind(&new.message.event_key)
-                    .bind(new.message.attempt.booking_id.0)
-                    .bind(new.message.attempt.payment_id.0)
-                    .bind(new.received_at)
-                    .bind(&new.headers)
-                    .bind(&*new.body)
-                    .bind(true)
-                    .bind(State::New.as_str())
-                    .bind(new.lease_until)
-                    .execute(&mut *transaction)
-                    .await;
-                stored.push(match inserted {
-                    Ok(_) => true,
-                    Err(sqlx::Error::Database(error)) if error.is_unique_violation() => false,
-                    Err(error) => return Err(error.into()),
-                });
-            }
-            transaction.commit().await?;
+            let queries = pieces(rows).map(|piece| {
+                let mut query = sqlx::query(repeated(INSERT, ROW, ", ", piece.len(), ""));
+                for new in piece {
+                    query = query
+                        .bind(&new.message.gateway)
+                        .bind(&new.message.event_key)
+                        .bind(new.message.attempt.booking_id.0)
+                        .bind(new.message.attempt.payment_id.0)
+                        .bind(new.received_at)
+                        .bind(&new.headers)
+                        .bind(&*new.body)
+                        .bind(true)
+                        .bind(State::New.as_str())
+                        .bind(new.lease_until);
+                }
+                query
+            });
+            execute_all!(pool, queries.collect());
         });
-        Ok(stored)
+        Ok(())
     }
 }
 
@@ -147,23 +188,33 @@ struct Settling(Database);
 impl Round for Settling {
     type Ask = Settled;
     type Answer = ();
+    type Error = StoreError;
 
     async fn run(&self, asked: &[Settled]) -> Result<Vec<()>, StoreError> {
+        // Those of whom the same is written go in one statement; as a rule that is everybody.
+        let mut alike: BTreeMap<(&str, &str, Option<DateTime<Utc>>, bool), Vec<&Settled>> = BTreeMap::new();
+        for settled in asked {
+            let what =
+                (settled.state.as_str(), &*settled.outcome, settled.next_attempt_at, settled.settled_at.is_some());
+            alike.entry(what).or_default().push(settled);
+        }
         on_database!(&self.0, pool => {
-            let mut transaction = pool.begin().await?;
-            for settled in asked {
-                sqlx::query(SETTLE)
-                    .bind(settled.state.as_str())
-                    .bind(&settled.outcome)
-                    .bind(settled.next_attempt_at)
-                    .bind(settled.settled_at)
-                    .bind(&settled.message.gateway)
-                    .bind(&settled.message.event_key)
-                    .bind(settled.message.attempts)
-                    .execute(&mut *transaction)
-                    .await?;
+            let mut queries = Vec::new();
+            for ((state, outcome, next_attempt_at, _), settled) in &alike {
+                for piece in pieces(settled) {
+                    let one = "(gateway = ? AND event_key = ? AND attempts = ?)";
+                    let mut query = sqlx::query(repeated(SETTLE, one, " OR ", piece.len(), ")"))
+                        .bind(state)
+                        .bind(outcome)
+                        .bind(next_attempt_at)
+                        .bind(piece.iter().filter_map(|settled| settled.settled_at).max());
+                    for Settled { message, .. } in piece {
+                        query = query.bind(&message.gateway).bind(&message.event_key).bind(message.attempts);
+                    }
+                    queries.push(query);
+                }
             }
-            transaction.commit().await?;
+            execute_all!(pool, queries);
         });
         Ok(vec![(); asked.len()])
     }

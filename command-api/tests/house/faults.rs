@@ -268,6 +268,10 @@ impl Bookings for FaultyBookings {
         self.read("booking", Bookings::booking(&self.inner, id)).await
     }
 
+    async fn remembered(&self, id: BookingId) -> Result<Option<Purchase>, BookingsError> {
+        self.read("remembered", self.inner.remembered(id)).await
+    }
+
     async fn show(&self, id: EventId) -> Result<Option<Show>, BookingsError> {
         self.read("show", Bookings::show(&self.inner, id)).await
     }

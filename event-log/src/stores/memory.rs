@@ -96,6 +96,7 @@ impl AppendTransaction for MemoryTransaction {
                 loaded.receipts.insert(key.clone(), receipt.clone());
             }
         }
+        loaded.people.extend(needs.people.iter().filter(|lookup| self.tables.people.contains_key(*lookup)));
         Ok(loaded)
     }
 
@@ -122,6 +123,7 @@ impl AppendTransaction for MemoryTransaction {
         for attachment in writes.attachments {
             tables.attachments.insert(attachment.hash, attachment.bytes.to_vec());
         }
+        tables.people.extend(writes.people);
         tables.people.retain(|_, key| !writes.erased.contains(&key.person_id));
         Ok(())
     }
@@ -173,6 +175,12 @@ impl LogStore for MemoryStore {
 
     async fn read_stream(&self, stream: StreamId, after: Sequence, limit: usize) -> Result<Vec<Recorded>, StoreError> {
         let wanted = |event: &&Recorded| event.stream == stream && event.sequence > after;
+        Ok(self.tables.lock().await.events.iter().filter(wanted).take(limit).cloned().collect())
+    }
+
+    async fn read_streams(&self, after: &[(StreamId, Sequence)], limit: usize) -> Result<Vec<Recorded>, StoreError> {
+        let wanted =
+            |event: &&Recorded| after.iter().any(|(stream, after)| event.stream == *stream && event.sequence > *after);
         Ok(self.tables.lock().await.events.iter().filter(wanted).take(limit).cloned().collect())
     }
 
@@ -231,22 +239,24 @@ impl LogStore for MemoryStore {
             .collect())
     }
 
-    async fn lease_timer(
+    async fn lease_timers_of(
         &self,
-        kind: TimerKind,
-        subject: Uuid,
+        wanted: &[(TimerKind, Uuid)],
         token: Uuid,
         lease_ms: i64,
-    ) -> Result<Option<LeasedTimer>, StoreError> {
+    ) -> Result<Vec<LeasedTimer>, StoreError> {
         let now = self.clock.now();
         let mut tables = self.tables.lock().await;
-        let free = tables
-            .timers
-            .iter_mut()
-            .filter(|(_, row)| row.timer.kind == kind && row.timer.subject == subject)
-            .filter(|(_, row)| row.lease.is_none_or(|(_, until)| until <= now))
-            .min_by_key(|(id, row)| (row.timer.due_at, **id));
-        Ok(free.map(|(id, row)| Self::lease(row, *id, token, now + Duration::milliseconds(lease_ms))))
+        let mut lease = |(kind, subject): &(TimerKind, Uuid)| {
+            let free = tables
+                .timers
+                .iter_mut()
+                .filter(|(_, row)| row.timer.kind == *kind && row.timer.subject == *subject)
+                .filter(|(_, row)| row.lease.is_none_or(|(_, until)| until <= now))
+                .min_by_key(|(id, row)| (row.timer.due_at, **id));
+            free.map(|(id, row)| Self::lease(row, *id, token, now + Duration::milliseconds(lease_ms)))
+        };
+        Ok(wanted.iter().filter_map(&mut lease).collect())
     }
 
     async fn finish_timer(&self, timer: &LeasedTimer) -> Result<bool, StoreError> {

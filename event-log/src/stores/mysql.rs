@@ -45,7 +45,7 @@ use crate::{
 const MAX_READERS: u32 = 16;
 /// Statements kept prepared a connection: a few sizes for each text. Times connections and processes it stays below the server's
 /// `max_prepared_stmt_count` (16,382).
-const STATEMENT_CACHE: usize = 200;
+const STATEMENT_CACHE: usize = 400;
 /// How long a connection may have been idle and still be used without asking the server first whether it is there. A question for
 /// each use would be a round trip for each.
 const TRUSTED_FOR: Duration = Duration::from_secs(1);

@@ -187,8 +187,24 @@ macro_rules! sql_store {
                 self.events(query).await
             }
 
+            async fn read_streams(&self, after: &[(StreamId, Sequence)], limit: usize) -> Result<Vec<Recorded>, StoreError> {
+                if after.is_empty() {
+                    return Ok(Vec::new());
+                }
+                let mut query = QueryBuilder::<$database>::new(SELECT_EVENTS);
+                query.push(BY_STREAM);
+                for (index, (stream, after)) in padded(after).into_iter().enumerate() {
+                    query.push(if index == 0 { " WHERE (stream_type = " } else { " OR (stream_type = " });
+                    query.push_bind(stream.stream_type.as_str());
+                    query.push(" AND stream_id = ").push_bind(stream.id.as_hyphenated().to_string());
+                    query.push(" AND sequence > ").push_bind(after).push(")");
+                }
+                query.push(" LIMIT ").push_bind(i64::try_from(limit).unwrap_or(i64::MAX));
+                self.events(query).await
+            }
+
             async fn receipts(&self, names: &BTreeSet<ReceiptKey>) -> Result<BTreeMap<ReceiptKey, Receipt>, StoreError> {
-                let Some(mut query) = load_query(&BTreeSet::new(), &[], names) else { return Ok(BTreeMap::new()) };
+                let Some(mut query) = load_query(&Needs { receipts: names.clone(), ..Needs::default() }, &[]) else { return Ok(BTreeMap::new()) };
                 let mut loaded = Loaded::default();
                 let rows: Vec<LoadedRow> = query.build_query_as().fetch_all(&self.pool).await?;
                 for row in rows {
@@ -255,15 +271,24 @@ macro_rules! sql_store {
                 self.lease(&due, token, lease_ms).await
             }
 
-            async fn lease_timer(&self, kind: TimerKind, subject: Uuid, token: Uuid, lease_ms: i64) -> Result<Option<LeasedTimer>, StoreError> {
-                // One, though the subject may have several: the others stay free for whoever they are due for.
-                let mut query = QueryBuilder::<$database>::new("SELECT timer_id FROM timers WHERE subject = ");
-                query.push_bind(subject).push(" AND kind = ").push_bind(kind.as_str());
-                query.push(" AND (lease_until IS NULL OR lease_until <= ");
+            async fn lease_timers_of(&self, wanted: &[(TimerKind, Uuid)], token: Uuid, lease_ms: i64) -> Result<Vec<LeasedTimer>, StoreError> {
+                if wanted.is_empty() {
+                    return Ok(Vec::new());
+                }
+                let mut query = QueryBuilder::<$database>::new("SELECT kind, subject, timer_id FROM timers WHERE (");
+                for (index, (kind, subject)) in padded(wanted).into_iter().enumerate() {
+                    query.push(if index == 0 { "(subject = " } else { " OR (subject = " });
+                    query.push_bind(subject).push(" AND kind = ").push_bind(kind.as_str()).push(")");
+                }
+                query.push(") AND (lease_until IS NULL OR lease_until <= ");
                 self.push_now(&mut query);
-                query.push(") ORDER BY due_at, timer_id LIMIT 1");
-                let free: Vec<Uuid> = query.build_query_scalar().fetch_all(&self.pool).await?;
-                Ok(self.lease(&free, token, lease_ms).await?.pop())
+                query.push(") ORDER BY due_at, timer_id");
+                let free: Vec<(String, Uuid, Uuid)> = query.build_query_as().fetch_all(&self.pool).await?;
+                // One of each, though a subject may have several: the others stay free for whoever they are due for.
+                let mut seen = BTreeSet::new();
+                let first = |(kind, subject, timer_id)| seen.insert((kind, subject)).then_some(timer_id);
+                let free: Vec<Uuid> = free.into_iter().filter_map(first).collect();
+                self.lease(&free, token, lease_ms).await
             }
 
             async fn finish_timer(&self, timer: &LeasedTimer) -> Result<bool, StoreError> {

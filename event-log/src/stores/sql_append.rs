@@ -165,6 +165,18 @@ macro_rules! sql_transaction {
                 Ok(())
             }
 
+            async fn insert_people(&mut self, people: &[WantedKey]) -> Result<(), StoreError> {
+                for piece in pieces(people) {
+                    let mut query =
+                        QueryBuilder::<$database>::new("INSERT INTO person_keys (lookup, person_id, wrapped) ");
+                    query.push_values(piece, |mut row, (lookup, fresh)| {
+                        row.push_bind(lookup.to_vec()).push_bind(fresh.person_id.0).push_bind(fresh.wrapped.clone());
+                    });
+                    self.execute(query, piece.len(), "data keys").await?;
+                }
+                Ok(())
+            }
+
             /// Moves the head to the last written position and commits, in one round trip: what is not in it goes off a buyer's
             /// wait. Only numbers stand in the text.
             fn commit_text(&self) -> String {
@@ -188,11 +200,11 @@ macro_rules! sql_transaction {
                 let resources: Vec<&String> = needs.resources.iter().collect();
                 let mut pieces = resources.chunks(MAX_RESOURCES_READ);
                 let mut rows: Vec<LoadedRow> = Vec::new();
-                if let Some(mut query) = load_query(&needs.streams, pieces.next().unwrap_or_default(), &needs.receipts) {
+                if let Some(mut query) = load_query(needs, pieces.next().unwrap_or_default()) {
                     rows = query.build_query_as().fetch_all(self.connection()?).await?;
                 }
                 for piece in pieces {
-                    if let Some(mut query) = load_query(&BTreeSet::new(), piece, &BTreeSet::new()) {
+                    if let Some(mut query) = load_query(&Needs::default(), piece) {
                         let more: Vec<LoadedRow> = query.build_query_as().fetch_all(self.connection()?).await?;
                         rows.extend(more);
                     }
@@ -214,6 +226,7 @@ macro_rules! sql_transaction {
                 self.write_claims(&writes.claims).await?;
                 self.insert_timers(&writes.timers).await?;
                 self.insert_receipts(&writes.receipts).await?;
+                self.insert_people(&writes.people).await?;
                 for person in &writes.erased {
                     let query = sqlx::query("DELETE FROM person_keys WHERE person_id = ?").bind(person.0);
                     query.execute(self.connection()?).await?;
@@ -247,12 +260,9 @@ macro_rules! sql_transaction {
             }
         }
 
-        /// Heads, claims and receipts in one statement: a round trip is what an append under a lock has least of.
-        fn load_query(
-            streams: &BTreeSet<StreamId>,
-            resources: &[&String],
-            receipts: &BTreeSet<ReceiptKey>,
-        ) -> Option<QueryBuilder<$database>> {
+        /// Heads, claims, receipts and people in one statement: a round trip is what an append under a lock has least of.
+        fn load_query(needs: &Needs, resources: &[&String]) -> Option<QueryBuilder<$database>> {
+            let Needs { streams, receipts, people, .. } = needs;
             let mut query = QueryBuilder::<$database>::new("");
             let mut parts = 0;
             let mut union = |query: &mut QueryBuilder<$database>| {
@@ -305,6 +315,17 @@ macro_rules! sql_transaction {
                     query.push(" AND idempotency_key = ").push_bind(key(&name.key)).push(")");
                 }
             }
+            if !people.is_empty() {
+                union(&mut query);
+                query.push("SELECT 4, lookup, NULL, NULL, 0, 0, 0, NULL, NULL FROM person_keys");
+                query.push(BY_PRIMARY).push(" WHERE lookup IN (");
+                let people: Vec<_> = people.iter().collect();
+                let mut list = query.separated(", ");
+                for lookup in padded(&people) {
+                    list.push_bind(lookup.to_vec());
+                }
+                query.push(")");
+            }
             (parts > 0).then_some(query)
         }
     };
@@ -318,6 +339,9 @@ pub(super) fn take_row(loaded: &mut Loaded, row: LoadedRow) -> Result<(), StoreE
         KIND_STREAM => {
             let id = second.unwrap_or_default();
             loaded.sequences.insert(stream_of(&text(name)?, &id)?, one);
+        }
+        KIND_PERSON => {
+            loaded.people.insert(hash(name)?);
         }
         KIND_CLAIM => {
             let resource = text(name)?;
@@ -349,8 +373,10 @@ pub(super) type LoadedRow =
 
 /// `kind` of a loaded row: a stream's head.
 const KIND_STREAM: i32 = 1;
-/// `kind` of a loaded row: a claim. What is neither is a receipt.
+/// `kind` of a loaded row: a claim. What is none of these is a receipt.
 const KIND_CLAIM: i32 = 2;
+/// `kind` of a loaded row: a person's data key, of which only the lookup is there.
+const KIND_PERSON: i32 = 4;
 
 /// A count that differs means that the world is not as it was read under the lock: the transaction is lost.
 pub(super) fn assert_rows(found: u64, expected: usize, what: &str) -> Result<(), StoreError> {

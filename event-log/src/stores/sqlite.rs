@@ -42,7 +42,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(20);
 /// Readers at once; more would only share the same two cores.
 const MAX_READERS: u32 = 4;
 /// Statements kept prepared a connection: a few sizes for each text.
-const STATEMENT_CACHE: usize = 256;
+const STATEMENT_CACHE: usize = 400;
 
 const TIME_IN: (&str, &str) = ("", "");
 const SELECT_HEAD: &str = "SELECT position, recorded_at, 0 FROM log_head WHERE shard = ?";

@@ -14,6 +14,7 @@ on_every_store!(
     random_histories_with_snapshots_load_equal_to_the_full_fold,
     a_snapshot_of_another_format_is_not_used,
     a_warm_aggregate_is_absorbed_kept_and_evicted,
+    many_that_are_loaded_at_once_are_what_each_is_by_itself,
     aggregates_of_cqrs_es_run_on_the_log,
 );
 
@@ -190,5 +191,39 @@ async fn aggregates_of_cqrs_es_run_on_the_log(place: Place) {
     framework.execute(&id.to_string(), Add(vec![8])).await.unwrap();
     assert_eq!(full_fold(&log, booking(id)).await.sum, 36);
     assert!(framework.execute("no id", Add(vec![1])).await.is_err());
+    service.shutdown().await;
+}
+
+async fn many_that_are_loaded_at_once_are_what_each_is_by_itself(place: Place) {
+    let (log, service) = place.open().await;
+    // A stream that is longer than what one look reads of all, some short ones, one that is not there.
+    let mut streams = Vec::new();
+    for length in [1, 2, 3, 30, 1_200] {
+        let stream = new_stream();
+        let mut sequence = 0;
+        while sequence < length {
+            let events: Vec<Happened> = (sequence..length.min(sequence + 400)).map(happened).collect();
+            log.append(append_of(stream, sequence, &events)).await.unwrap();
+            sequence += i64::try_from(events.len()).unwrap();
+        }
+        streams.push((stream, length));
+    }
+    streams.push((new_stream(), 0));
+    for take in [4, streams.len()] {
+        let repository: Repository<Tally> = Repository::new(log.clone());
+        // Twice each, one of the two with some of it in memory.
+        let asked = streams.iter().take(take).chain(&streams[..take]).map(|(stream, length)| {
+            let (repository, stream, length) = (repository.clone(), *stream, *length);
+            tokio::spawn(async move { (length, repository.load_fresh(stream).await.unwrap()) })
+        });
+        for task in asked.collect::<Vec<_>>() {
+            let (length, loaded) = task.await.unwrap();
+            let expected = (0..length).fold(Tally::default(), |mut tally, value| {
+                tally.apply(happened(value));
+                tally
+            });
+            assert_eq!((loaded.sequence, &loaded.aggregate), (length, &expected));
+        }
+    }
     service.shutdown().await;
 }

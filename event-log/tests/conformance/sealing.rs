@@ -1,7 +1,7 @@
 //! Sealed personal data: who is erased cannot be read any more, and the log stays as it is.
 
 use tickiz_domain::stream::StreamType;
-use tickiz_event_log::{EventLog, SealError, leaf_hash, runtime::Runtime};
+use tickiz_event_log::{Append, AppendError, EventLog, SealError, leaf_hash, runtime::Runtime};
 
 use crate::support::{Happened, MASTER_KEY, Place, append_of, new_stream, on_every_store};
 
@@ -10,6 +10,7 @@ on_every_store!(
     erasing_leaves_the_log_as_it_was,
     another_master_key_opens_nothing,
     ten_who_seal_a_new_person_at_once_share_one_key,
+    a_new_persons_key_comes_into_being_with_the_append_and_only_once,
 );
 
 async fn what_is_sealed_opens_until_the_person_is_erased(place: Place) {
@@ -92,5 +93,52 @@ async fn ten_who_seal_a_new_person_at_once_share_one_key(place: Place) {
         people.insert(sealed.person_id);
     }
     assert_eq!(people.len(), 1);
+    service.shutdown().await;
+}
+
+async fn a_new_persons_key_comes_into_being_with_the_append_and_only_once(place: Place) {
+    let (log, service) = place.open().await;
+    let sealer = log.sealer();
+    // Ten bookings of one new person at once, and one of somebody else.
+    let names = (0..10).map(|_| "lan@example.com").chain(["minh@example.com"]);
+    let tasks: Vec<_> = names
+        .map(|name| {
+            let (log, (sealed, key)) = (log.clone(), sealer.seal_as_new(name, name.as_bytes()));
+            let event = Happened { note: serde_json::to_string(&sealed).unwrap(), ..Happened::default() };
+            let append = Append { new_person: Some(key), ..append_of(new_stream(), 0, &[event]) };
+            tokio::spawn(async move { (name, sealed, log.append(append).await) })
+        })
+        .collect();
+    let mut known = 0;
+    for task in tasks {
+        let (name, sealed, appended) = task.await.unwrap();
+        match appended {
+            Ok(_) => {
+                assert_eq!(sealer.person_for(name).await.unwrap(), Some(sealed.person_id));
+                assert_eq!(sealer.open(&sealed).await.unwrap().unwrap(), name.as_bytes());
+            }
+            Err(AppendError::PersonKnown) => {
+                known += 1;
+                assert_eq!(sealer.open(&sealed).await.unwrap(), None, "what was not appended has no key");
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+    assert_eq!((known, log.head().await.unwrap()), (9, 2));
+
+    // A refused append leaves no key; and who is known is sealed for with the key that he has.
+    let (_, key) = sealer.seal_as_new("hoa@example.com", b"Hoa");
+    let stream = new_stream();
+    let late = Append { new_person: Some(key), ..append_of(stream, 7, &[Happened::default()]) };
+    assert!(matches!(log.append(late).await, Err(AppendError::Conflict { .. })));
+    assert_eq!(sealer.person_for("hoa@example.com").await.unwrap(), None);
+    let known = sealer.person_for("lan@example.com").await.unwrap();
+    assert_eq!(Some(sealer.seal("lan@example.com", b"Lan").await.unwrap().person_id), known);
+
+    // Who was erased is new again.
+    assert!(log.erase(known.unwrap()).await.unwrap());
+    let (back, key) = sealer.seal_as_new("lan@example.com", b"Lan");
+    log.append(Append { new_person: Some(key), ..append_of(new_stream(), 0, &[Happened::default()]) }).await.unwrap();
+    assert_eq!(sealer.open(&back).await.unwrap().unwrap(), b"Lan");
     service.shutdown().await;
 }

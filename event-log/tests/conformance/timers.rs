@@ -16,6 +16,7 @@ on_every_store!(
     a_timer_is_finished_or_given_back_by_its_owner,
     many_timers_are_finished_at_once_and_only_by_their_owner,
     one_timer_of_a_subject_is_leased_due_or_not,
+    many_who_want_a_timer_of_their_own_each_get_it_and_one_timer_has_one_owner,
     the_same_timer_set_twice_is_one,
 );
 
@@ -164,6 +165,34 @@ async fn one_timer_of_a_subject_is_leased_due_or_not(place: Place) {
     assert!(log.lease_timer(TimerKind::PaymentCheck, subject, LONG).await.unwrap().is_none());
     assert!(log.lease_timer(TimerKind::RefundStart, subject, LONG).await.unwrap().is_none());
     assert_eq!(lease(&log, &TimerKind::ALL).await.len(), 1);
+    service.shutdown().await;
+}
+
+async fn many_who_want_a_timer_of_their_own_each_get_it_and_one_timer_has_one_owner(place: Place) {
+    let (log, service) = place.open().await;
+    let subjects: Vec<Uuid> = (0..40).map(|_| Uuid::new_v4()).collect();
+    set(&log, subjects.iter().map(|subject| (TimerKind::PaymentStart, *subject, FUTURE_MS)).collect()).await;
+    // Each is wanted by two, and one that is not there by somebody.
+    let wanted = subjects.iter().chain(&subjects).copied().chain([Uuid::new_v4()]);
+    let asked = wanted.map(|subject| {
+        let log = log.clone();
+        tokio::spawn(async move { (subject, log.lease_timer(TimerKind::PaymentStart, subject, LONG).await.unwrap()) })
+    });
+    let mut leased = Vec::new();
+    for task in asked.collect::<Vec<_>>() {
+        let (subject, timer) = task.await.unwrap();
+        if let Some(timer) = timer {
+            assert_eq!((timer.timer.subject, timer.attempts), (subject, 1));
+            leased.push(timer);
+        }
+    }
+    let owned: std::collections::BTreeSet<Uuid> = leased.iter().map(|timer| timer.timer.subject).collect();
+    assert_eq!((leased.len(), owned), (40, subjects.iter().copied().collect()));
+    // Each is its owner's to end, whoever was leased one beside it.
+    for timer in &leased {
+        assert!(log.finish_timer(timer).await.unwrap());
+    }
+    assert!(lease(&log, &TimerKind::ALL).await.is_empty());
     service.shutdown().await;
 }
 

@@ -14,8 +14,6 @@ use crate::{
     store::ReadStore,
 };
 
-const READ_BOOKING: &str = "SELECT booking_id, document, position FROM rm_bookings_v1 WHERE booking_id = ?";
-
 const READ_BOOKINGS_OF_EVENT: &str = "\
     SELECT booking_id, status FROM rm_bookings_v1 WHERE event_id = ? AND booking_id > ? ORDER BY booking_id LIMIT ?";
 
@@ -41,7 +39,7 @@ impl ReadStore {
     pub async fn booking(&self, id: BookingId) -> Result<Option<BookingView>, ReadError> {
         loop {
             let version = self.version(Projection::Bookings);
-            let view = self.booking_of(version, id).await;
+            let view = self.inner.bookings.ask((version, id)).await.and_then(|view| view);
             if self.has_moved(Projection::Bookings, version, &view, Option::is_some).await {
                 continue;
             }
@@ -51,12 +49,6 @@ impl ReadStore {
             }
             return view;
         }
-    }
-
-    async fn booking_of(&self, version: i32, id: BookingId) -> Result<Option<BookingView>, ReadError> {
-        let sql = versioned(READ_BOOKING, version);
-        let rows = self.inner.pools.reader().await?.rows(sql, vec![id.0.into()]).await?;
-        rows.first().map(view_of).transpose()
     }
 
     /// The bookings of a show in the order of their ids, after one of them, at most `limit`. For what has to be done to every one of

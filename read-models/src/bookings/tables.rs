@@ -11,7 +11,8 @@ use crate::{
     store::WriteTx,
 };
 
-const LOAD_BOOKINGS: &str = "SELECT booking_id, document, position FROM rm_bookings_v1 WHERE booking_id IN ({keys})";
+pub(crate) const LOAD_BOOKINGS: &str =
+    "SELECT booking_id, document, position FROM rm_bookings_v1 WHERE booking_id IN ({keys})";
 
 const WRITE_BOOKINGS: Upsert = Upsert {
     insert: "INSERT INTO rm_bookings_v1 (booking_id, event_id, status, document, position) VALUES",

@@ -109,7 +109,11 @@ fn row_places(rows: usize, columns: usize) -> String {
     text
 }
 
-/// How many of the next rows go into one INSERT: as many as the limits allow, a power of two.
+/// Up to here each count of rows has a text of its own, so that a batch of an ordinary busy moment is one statement a table.
+const MAX_EXACT_ROWS: usize = 32;
+
+/// How many of the next rows go into one INSERT: as many as the limits allow; a power of two where they are many, so that few texts
+/// are prepared.
 fn insert_length(sizes: impl Iterator<Item = usize>) -> usize {
     let mut bytes = 0;
     let fit = sizes
@@ -121,7 +125,7 @@ fn insert_length(sizes: impl Iterator<Item = usize>) -> usize {
         .count();
     // One row that is too big goes alone, and the server says so if it is.
     let fit = fit.max(1);
-    1 << fit.ilog2()
+    if fit <= MAX_EXACT_ROWS { fit } else { 1 << fit.ilog2() }
 }
 
 #[cfg(test)]
@@ -133,9 +137,10 @@ mod tests {
         assert_eq!(places(3), "?, ?, ?");
         assert_eq!(row_places(2, 2), "(?, ?), (?, ?)");
         assert_eq!([1, 2, 3, 5, 500].map(padded), [1, 2, 4, 8, 512]);
-        assert_eq!(insert_length([1; 7].into_iter()), 4);
+        assert_eq!(insert_length([1; 7].into_iter()), 7);
+        assert_eq!(insert_length([1; 50].into_iter()), 32);
         assert_eq!(insert_length([1; 1000].into_iter()), MAX_ROWS_PER_INSERT);
-        assert_eq!(insert_length([MAX_BYTES_PER_INSERT / 3; 9].into_iter()), 2);
+        assert_eq!(insert_length([MAX_BYTES_PER_INSERT / 3; 9].into_iter()), 3);
         assert_eq!(insert_length([MAX_BYTES_PER_INSERT * 2; 9].into_iter()), 1);
     }
 

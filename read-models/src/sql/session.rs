@@ -17,6 +17,8 @@ use crate::store::MySqlOptions;
 const SQLITE_READERS: u32 = 4;
 /// How long a statement waits for another process that writes to the same SQLite file.
 const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Statements kept prepared a connection: a few texts for each number of rows up to some dozens.
+const STATEMENT_CACHE: usize = 300;
 /// Writing connections to MySQL: one a projection, and one for an operator's command.
 const MYSQL_WRITERS: u32 = 4;
 /// How long a connection may have been idle and still be used without asking the server first whether it is there.
@@ -44,6 +46,7 @@ impl Pools {
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
+            .statement_cache_capacity(STATEMENT_CACHE)
             .journal_mode(SqliteJournalMode::Wal)
             // What a loss of power forgets is projected again, together with its checkpoint.
             .synchronous(SqliteSynchronous::Normal)
@@ -68,7 +71,7 @@ impl Pools {
     }
 
     pub(crate) async fn mysql(url: &str, options: &MySqlOptions) -> Result<Self, sqlx::Error> {
-        let connect = MySqlConnectOptions::from_str(url)?;
+        let connect = MySqlConnectOptions::from_str(url)?.statement_cache_capacity(STATEMENT_CACHE);
         let pool = |connections: u32, session: &'static [&'static str]| {
             let pool = MySqlPoolOptions::new().max_connections(connections).acquire_timeout(options.acquire_timeout);
             let pool = pool.test_before_acquire(false).before_acquire(|connection, meta| {

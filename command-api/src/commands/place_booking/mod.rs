@@ -22,7 +22,7 @@ use tickiz_domain::{
     sealed::Sealed,
     seating_plan::SeatingPlan,
 };
-use tickiz_event_log::{Loaded, LostClaim};
+use tickiz_event_log::{Loaded, LostClaim, WantedKey};
 
 use super::{ReceiptResult, booking_answer, ticket_issue::issue_tickets};
 use crate::{
@@ -93,8 +93,10 @@ struct Place<'a> {
     booking_id: BookingId,
     order: &'a Order,
     person: PersonMark,
-    /// Sealed once, when the show is known to sell.
-    buyer: Option<Sealed>,
+    /// Sealed once, when the show is known to sell; with the data key where he was taken to be new.
+    buyer: Option<(Sealed, Option<WantedKey>)>,
+    /// The append has found that he is not new.
+    is_known: bool,
     code: BookingCode,
     /// The seats that he chose, by their indexes in the plan.
     chosen: Vec<(usize, SeatId)>,
@@ -116,6 +118,7 @@ impl<'a> Place<'a> {
             order,
             person,
             buyer: None,
+            is_known: false,
             code,
             chosen: Vec::new(),
             picked: Vec::new(),
@@ -146,13 +149,19 @@ impl<'a> Place<'a> {
         }
     }
 
-    /// The buyer, sealed with his own key.
+    /// The buyer, sealed with his own key. On the day that counts nearly everybody is new, so a new key comes into being with the
+    /// append, and nobody waits for a look and a flush before it; who is not new is decided once more.
     async fn sealed_buyer(&mut self) -> Result<Sealed, Refusals> {
-        if let Some(sealed) = &self.buyer {
+        if let Some((sealed, _)) = &self.buyer {
             return Ok(sealed.clone());
         }
-        let sealed = self.system.seal_buyer(&self.order.email, &self.order.buyer).await?;
-        Ok(self.buyer.insert(sealed).clone())
+        let sealed = if self.is_known {
+            (self.system.seal_buyer(&self.order.email, &self.order.buyer).await?, None)
+        } else {
+            let (sealed, key) = self.system.seal_new_buyer(&self.order.email, &self.order.buyer)?;
+            (sealed, Some(key))
+        };
+        Ok(self.buyer.insert(sealed).0.clone())
     }
 
     /// The seats for one wish, handed to nobody else of this process meanwhile.
@@ -343,6 +352,15 @@ impl Decision<Booking> for Place<'_> {
             self.system.occupancy().distrust(self.order.event_id);
         }
         if self.repicks > MAX_REPICKS { Err(Refusal::overloaded(BUSY_RETRY_AFTER_MS).into()) } else { Ok(()) }
+    }
+
+    fn new_person(&self) -> Option<WantedKey> {
+        self.buyer.as_ref().and_then(|(_, key)| key.clone())
+    }
+
+    fn person_is_known(&mut self) {
+        self.is_known = true;
+        self.buyer = None;
     }
 
     fn result(&self, _: &Booking) -> Vec<u8> {

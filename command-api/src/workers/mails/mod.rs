@@ -22,6 +22,7 @@ mod follow;
 pub mod message;
 mod post;
 mod rounds;
+mod scribe;
 pub mod sink;
 pub mod writing;
 

@@ -16,7 +16,10 @@ use tickiz_domain::{
     sealed::Buyer,
 };
 
-use super::message::{Attachment, Mail, Mailbox};
+use super::{
+    message::{Attachment, Mail, Mailbox},
+    scribe,
+};
 
 /// A mail's documents cannot be made; trying again would give the same.
 #[derive(Debug, thiserror::Error)]
@@ -72,7 +75,7 @@ impl Writer {
         let to = Mailbox { name: letter.buyer.name.clone(), address: letter.buyer.email.clone() };
         let Letter { id, date, notice, booking_id, .. } = letter;
         let (templates, from) = (self.templates.clone(), self.from.clone());
-        let written = tokio::task::spawn_blocking(move || {
+        let written = scribe::run(move || {
             let failed = |error: &dyn std::fmt::Display| Unwritable(error.to_string());
             let rendered = templates.mail(&notice, &booking).map_err(|error| failed(&error))?;
             let images = inline_images(notice.kind(), &booking).map_err(|error| failed(&error))?;
@@ -101,7 +104,7 @@ impl Writer {
                 language: booking.locale.tag(),
             })
         });
-        written.await.map_err(|error| Unwritable(error.to_string()))?
+        written.await.ok_or_else(|| Unwritable("the documents' thread panicked; the log says why".to_owned()))?
     }
 }
 

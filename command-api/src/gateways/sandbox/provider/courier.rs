@@ -7,7 +7,13 @@
 //! The signature is `Sandbox-Signature: t=<unix seconds>,v1=<hexadecimal HMAC-SHA-256>` over the time, a full stop and the raw
 //! body, under the secret that merchant and gateway share.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use hmac::{Hmac, KeyInit, Mac};
@@ -78,6 +84,8 @@ pub struct Courier {
     pub(super) secret: Arc<[u8]>,
     pub(super) http: reqwest::Client,
     pub(super) wake: Arc<Notify>,
+    /// Whether a webhook may wait for a place.
+    pub(super) is_full: Arc<AtomicBool>,
 }
 
 impl Courier {
@@ -114,6 +122,7 @@ impl Courier {
         }
         let free = places.available_permits();
         let owed = if free == 0 { Vec::new() } else { self.books.owed(i64::try_from(free).unwrap_or(1)).await? };
+        self.is_full.store(owed.len() == free, Ordering::Relaxed);
         let lease = self.books.now() + after(RECEIVER_TIMEOUT) + TimeDelta::seconds(1);
         for delivery in self.books.take_deliveries(owed, lease).await? {
             // Only this task takes places, so there are as many as were free.
@@ -122,6 +131,9 @@ impl Courier {
             sending.spawn(async move {
                 courier.deliver(delivery).await;
                 drop(place);
+                if courier.is_full.swap(false, Ordering::Relaxed) {
+                    courier.wake.notify_one();
+                }
             });
         }
         Ok(i64::try_from(due.len()).is_ok_and(|due| due == DUE_BATCH))
@@ -152,8 +164,6 @@ impl Courier {
             // Sent again when the attempt's lease runs out; the receiver knows it by its id.
             tracing::warn!(delivery.id = %owed.id, %error, "the answer to a webhook could not be written down");
         }
-        // Its place is free again: somebody may be waiting for one.
-        self.wake.notify_one();
     }
 }
 

@@ -9,7 +9,7 @@
 //! * [`api`]: what a merchant calls: payments, cancellation, refunds. Idempotent by the merchant's keys.
 //! * [`page`]: what a buyer sees: the amount, the title, and the buttons Pay, Decline, Cancel, Pay late.
 //! * [`machine`]: what can become of a payment.
-//! * [`account`], [`books`]: the ledger, in SQL.
+//! * [`account`], [`books`]: the ledger, in SQL; `rounds`: what many ask of it at once.
 //! * [`courier`]: signed webhooks with retries, and what is due without anybody pressing a button.
 
 pub mod account;
@@ -18,6 +18,7 @@ pub mod books;
 pub mod courier;
 pub mod machine;
 pub mod page;
+mod rounds;
 
 use std::sync::Arc;
 
@@ -76,6 +77,7 @@ impl Provider {
             secret: options.webhook_secret.into(),
             http,
             wake: Arc::clone(&wake),
+            is_full: Arc::default(),
         };
         Ok(Self { books, public_url: options.public_url.into(), api_key: options.api_key.into(), courier, wake })
     }
