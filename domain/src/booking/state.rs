@@ -209,7 +209,7 @@ impl Purchase {
     }
 
     /// The tickets that let somebody in, in the order of the lines: none but those of a confirmed booking.
-    pub fn valid_tickets(&self) -> impl Iterator<Item = &IssuedTicket> {
+    pub fn valid_tickets(&self) -> impl Iterator<Item = &IssuedTicket> + Clone {
         let is_confirmed = self.status == BookingStatus::Confirmed;
         self.tickets.iter().filter(move |ticket| is_confirmed && !self.is_revoked(ticket.ticket_id))
     }
