@@ -7,6 +7,7 @@
 //! | `checkIn`, `mergeScans` | the organiser whose Event it is, and his gates |
 //! | `placeBooking` | everybody |
 //! | `payBooking` | who has the booking's access token |
+//! | `refundBooking` | the organiser whose Event it is |
 //! | `cancelBooking`, `reissueTickets` | who has the booking's access token; the organiser whose Event it is |
 //!
 //! What is not the caller's reads as not there. A role that is missing is `UNAUTHENTICATED`, a known one that is the wrong one

@@ -116,13 +116,18 @@ pub fn booking(error: &BookingError) -> Refusal {
         E::UnknownRefund(_) => return Refusal::not_found("refund"),
         E::HoldExpired { .. } => ErrorCode::HoldExpired,
         E::AlreadyCancelled | E::AlreadyPaid | E::NotPaid | E::ShowStarted | E::ShowClosed => ErrorCode::Conflict,
+        E::RefundTooMuch { .. } => ErrorCode::Conflict,
+        E::RefundCurrency(_) => {
+            let path = vec!["input".into(), "amount".into(), "currency".into()];
+            return Refusal::invalid(path, error.to_string());
+        }
         E::TicketRevoked | E::TicketSuperseded | E::AlreadyAdmitted { .. } => ErrorCode::Conflict,
         E::ScanReused => {
             let path = vec!["input".into(), "scanId".into()];
             return Refusal::new(ErrorCode::IdempotencyKeyReused, error.to_string()).at(path);
         }
         E::UnknownTicket => return Refusal::not_found("ticket"),
-        E::TooManyPayments | E::TooManyScans | E::TooManyReissues => ErrorCode::LimitExceeded,
+        E::TooManyPayments | E::TooManyScans | E::TooManyReissues | E::TooManyRefunds => ErrorCode::LimitExceeded,
         E::AlreadyPlaced | E::SeatTwice(_) | E::RefundExceedsReceived(_) | E::Malformed(_) => return internal(error),
     };
     Refusal::new(code, error.to_string())

@@ -18,6 +18,7 @@ use crate::{
         manage_event::{cancel_event, postpone_event, publish_event},
         pay_booking::{PaymentDesk, pay_booking},
         place_booking::place_booking,
+        refund_booking::refund_booking,
         reissue_tickets::reissue_tickets,
         update_event::update_event,
     },
@@ -129,6 +130,7 @@ impl CommandService {
             Request::PayBooking(request) => pay_booking(self, context, request).await,
             Request::CancelBooking(request) => cancel_booking(self, context, request).await,
             Request::ReissueTickets(request) => reissue_tickets(self, context, request).await,
+            Request::RefundBooking(request) => refund_booking(self, context, &request).await,
             Request::CheckIn(request) => check_in(self, context, &request).await,
             Request::MergeScans(request) => merge_scans(self, context, &request).await,
         }

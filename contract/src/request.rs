@@ -37,6 +37,8 @@ pub enum Request {
     CancelBooking(CancelBooking),
     /// Mutation `reissueTickets`.
     ReissueTickets(ReissueTickets),
+    /// Mutation `refundBooking`.
+    RefundBooking(RefundBooking),
     /// Mutation `checkIn`.
     CheckIn(CheckIn),
     /// Mutation `mergeScans`.
@@ -58,6 +60,7 @@ impl Request {
             Self::PayBooking(_) => "payBooking",
             Self::CancelBooking(_) => "cancelBooking",
             Self::ReissueTickets(_) => "reissueTickets",
+            Self::RefundBooking(_) => "refundBooking",
             Self::CheckIn(_) => "checkIn",
             Self::MergeScans(_) => "mergeScans",
         }
@@ -69,7 +72,7 @@ impl Request {
     pub const fn is_repeatable(&self) -> bool {
         match self {
             Self::PlaceBooking(_) | Self::PayBooking(_) | Self::CancelBooking(_) | Self::ReissueTickets(_) => true,
-            Self::CheckIn(_) | Self::MergeScans(_) => true,
+            Self::RefundBooking(_) | Self::CheckIn(_) | Self::MergeScans(_) => true,
             Self::CreateEvent(create) => create.idempotency_key.is_some(),
             Self::UpdateEvent(update) => update.idempotency_key.is_some(),
             Self::PublishEvent { .. } | Self::PostponeEvent(_) | Self::CancelEvent { .. } | Self::BlockSeats(_) => {
@@ -263,6 +266,18 @@ pub struct ReissueTickets {
     pub ticket_ids: Option<Vec<String>>,
     pub reason: Option<String>,
     pub access_token: Option<AccessToken>,
+    pub idempotency_key: String,
+}
+
+/// Some tickets of a booking that goes on go back, or a sum: one of the two.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[expect(missing_docs, reason = "the schema says it")]
+pub struct RefundBooking {
+    pub booking_id: String,
+    pub ticket_ids: Option<Vec<String>>,
+    pub amount: Option<MoneyInput>,
+    pub reason: Option<String>,
     pub idempotency_key: String,
 }
 

@@ -50,6 +50,7 @@ fn any_op() -> impl Strategy<Value = Op> {
         3 => n.clone().prop_map(Op::Expire),
         2 => n.clone().prop_map(Op::CancelBooking),
         2 => n.clone().prop_map(Op::Reinstate),
+        2 => (n.clone(), 0_usize..4).prop_map(|(n, ticket)| Op::TakeBack(n, ticket)),
         1 => n.prop_map(Op::Refund),
     ]
 }
@@ -112,6 +113,7 @@ async fn assert_reports(store: &ReadStore, naive: &Naive) {
             sums.placed += 1;
             sums.sold += i64::from(sold);
             match purchase.status {
+                _ if purchase.revoked.contains(&line.ticket_id) => sums.returned += 1,
                 BookingStatus::Held => sums.held += 1,
                 BookingStatus::Confirmed => sums.valid += 1,
                 BookingStatus::Expired => sums.expired += 1,

@@ -9,6 +9,7 @@
 //! | look at a published show | yes | yes | yes | yes |
 //! | look at a draft | no, as if it were not there | his own | no, as if it were not there | no, as if it were not there |
 //! | make and change shows | `UNAUTHENTICATED` | yes | `FORBIDDEN` | `FORBIDDEN` |
+//! | give part of a booking back | `UNAUTHENTICATED` | of his own shows | `FORBIDDEN` | `FORBIDDEN` |
 //! | scan tickets, fetch bundles and revocations | `UNAUTHENTICATED` | of his own shows | of its organiser's shows | `FORBIDDEN` |
 //! | place, pay, cancel a booking, have tickets issued anew | yes; all but place with its access token | yes | `FORBIDDEN` | `FORBIDDEN` |
 //! | look at and follow a booking | with its access token | of his own shows, or with its access token | with its access token | with its access token |

@@ -132,8 +132,7 @@ async fn what_went_back_is_counted_when_it_went_and_not_when_it_was_asked_for() 
         let mut events = paid(&show, payment_id, 200_000);
         events.push(cancelled());
         let refund_id = RefundId(Uuid::from_u128(7));
-        events
-            .push(RefundRequested { refund_id, payment_id, amount: money(150_000), reason: "cancelled".into() }.into());
+        events.push(RefundRequested::whole(refund_id, payment_id, money(150_000), "cancelled".into()).into());
         events.extend_from_slice(tail);
         events
     };

@@ -10,6 +10,7 @@ pub mod create_event;
 pub mod manage_event;
 pub mod pay_booking;
 pub mod place_booking;
+pub mod refund_booking;
 pub mod reissue_tickets;
 pub mod ticket_issue;
 pub mod update_event;

@@ -107,12 +107,13 @@ pub trait HoldStore: Send + Sync {
 /// Gives back what bookings have given back in the log.
 pub fn give_back(holds: &dyn HoldStore, appended: &[Arc<Recorded>]) {
     for recorded in appended {
-        if !matches!(recorded.event_type.as_str(), "BookingExpired" | "BookingCancelled") {
+        if !matches!(recorded.event_type.as_str(), "BookingExpired" | "BookingCancelled" | "TicketsRevoked") {
             continue;
         }
         let released = match recorded.decode::<BookingDomainEvent>() {
             Ok(BookingDomainEvent::BookingExpired(expired)) => expired.released,
             Ok(BookingDomainEvent::BookingCancelled(cancelled)) => cancelled.released,
+            Ok(BookingDomainEvent::TicketsRevoked(revoked)) => revoked.released,
             _ => continue,
         };
         if !released.seat_ids.is_empty() {

@@ -10,7 +10,7 @@
 //! * [`faults`]: collecting faults with their paths.
 //! * [`fields`]: single values: texts, ids, keys, money, times, URLs.
 //! * [`country`], [`locale`]: ISO 3166-1 and BCP 47.
-//! * [`create_event`], [`update_event`], [`booking`]: one request each, first and second step.
+//! * [`create_event`], [`update_event`], [`booking`], [`reissue`], [`refund`]: one request each, first and second step.
 
 pub mod booking;
 pub mod country;
@@ -20,6 +20,7 @@ pub mod fields;
 pub mod gate;
 pub mod limits;
 pub mod locale;
+pub mod refund;
 pub mod reissue;
 pub mod update_event;
 

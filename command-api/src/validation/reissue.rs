@@ -60,9 +60,10 @@ pub fn check_reissue(request: ReissueTickets) -> Result<Reissue, Refusals> {
     faults.finish(reissue)
 }
 
-fn tickets(faults: &mut Faults, given: &[String]) -> Option<Vec<TicketId>> {
+/// The field `ticketIds`: each once, in the order of ids.
+pub(super) fn tickets(faults: &mut Faults, given: &[String]) -> Option<Vec<TicketId>> {
     if given.is_empty() || given.len() > MAX_TICKETS_PER_BOOKING {
-        let message = format!("{} tickets; 1 to {MAX_TICKETS_PER_BOOKING}, or leave it out for all", given.len());
+        let message = format!("{} tickets; 1 to {MAX_TICKETS_PER_BOOKING}, or leave it out", given.len());
         faults.report("ticketIds", message);
         return None;
     }

@@ -309,6 +309,7 @@ impl Taken {
             BookingDomainEvent::BookingReinstated(reinstated) => Some((reinstated.taken.clone(), 1)),
             BookingDomainEvent::BookingExpired(expired) => Some((expired.released.clone(), -1)),
             BookingDomainEvent::BookingCancelled(cancelled) => Some((cancelled.released.clone(), -1)),
+            BookingDomainEvent::TicketsRevoked(revoked) => Some((revoked.released.clone(), -1)),
             _ => None,
         };
         let Some((places, sign)) = places.filter(|(places, _)| places.event_id == show) else { return };

@@ -21,7 +21,7 @@ pub(super) fn admit(purchase: &Purchase, scan: AdmitTicket) -> Decision {
         return Err(BookingError::TooManyScans);
     }
     let ticket_id = ticket.ticket_id;
-    let refused = if purchase.status != BookingStatus::Confirmed {
+    let refused = if purchase.status != BookingStatus::Confirmed || purchase.is_revoked(ticket_id) {
         Some((ScanConflict::Revoked, BookingError::TicketRevoked))
     } else if revision < ticket.revision {
         Some((ScanConflict::Superseded, BookingError::TicketSuperseded))

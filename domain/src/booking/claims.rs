@@ -50,7 +50,7 @@ fn give_back(places: &Places, holder: Holder) -> Vec<ClaimChange> {
     seats.chain(quotas).chain([person]).collect()
 }
 
-/// A placed or reinstated booking takes its places; one that ended gives them back. Its code and its tickets' numbers it keeps for
+/// A placed or reinstated booking takes its places; one that ended gives them back, and so do tickets that were given back. Its code and its tickets' numbers it keeps for
 /// ever: by them a gate finds it.
 pub fn claims_of(event: &BookingDomainEvent, stream: Uuid) -> Vec<ClaimChange> {
     let holder = Holder::Booking(BookingId(stream));
@@ -70,6 +70,7 @@ pub fn claims_of(event: &BookingDomainEvent, stream: Uuid) -> Vec<ClaimChange> {
         }
         BookingDomainEvent::BookingExpired(expired) => give_back(&expired.released, holder),
         BookingDomainEvent::BookingCancelled(cancelled) => give_back(&cancelled.released, holder),
+        BookingDomainEvent::TicketsRevoked(revoked) => give_back(&revoked.released, holder),
         _ => Vec::new(),
     }
 }

@@ -13,7 +13,8 @@
 //! The states: *held* without an attempt to pay; *started*, held and an attempt is recorded; *paying*, the gateway knows it;
 //! *confirmed* by money; *free*, confirmed with a total of 0; *expired* while the attempt is open; *late*, expired, then paid,
 //! and the money is on its way back; *cancelled* while held; *returning*, cancelled when confirmed, and the money is on its way
-//! back; *refunded*. Every attempt but the first has an earlier one of another method, which was given up for it.
+//! back; *refunded*; *partly*, confirmed by money, of which the first of two tickets was given back, and what it cost is on its way
+//! back. Every attempt but the first has an earlier one of another method, which was given up for it.
 //!
 //! ## Time, and the end
 //!
@@ -30,6 +31,7 @@
 //! | cancelled | *AlreadyPlaced* | *AlreadyPlaced* | – | – |
 //! | returning | *AlreadyPlaced* | *AlreadyPlaced* | – | – |
 //! | refunded | *AlreadyPlaced* | *AlreadyPlaced* | – | – |
+//! | partly | *AlreadyPlaced* | *AlreadyPlaced* | – | – |
 //!
 //! An open attempt outlives the hold: the buyer may be paying at this moment, and his money is decided on when it comes.
 //!
@@ -46,6 +48,7 @@
 //! | cancelled | *AlreadyCancelled* | *AlreadyCancelled* | – |
 //! | returning | *AlreadyCancelled* | *AlreadyCancelled* | – |
 //! | refunded | *AlreadyCancelled* | *AlreadyCancelled* | – |
+//! | partly | BookingCancelled, RefundRequested | *ShowStarted* | BookingCancelled, RefundRequested |
 //!
 //! ## Paying
 //!
@@ -62,6 +65,7 @@
 //! | cancelled | *AlreadyCancelled* | *AlreadyCancelled* | – | *AlreadyCancelled* | *AlreadyCancelled* |
 //! | returning | *AlreadyCancelled* | *AlreadyCancelled* | – | *AlreadyCancelled* | *AlreadyCancelled* |
 //! | refunded | *AlreadyCancelled* | *AlreadyCancelled* | – | *AlreadyCancelled* | *AlreadyCancelled* |
+//! | partly | *AlreadyPaid* | *AlreadyPaid* | – | *AlreadyPaid* | *AlreadyPaid* |
 //!
 //! *again* is the id of an attempt that is recorded already: that attempt, as it is now, is the answer.
 //!
@@ -80,6 +84,7 @@
 //! | cancelled | – | – | – | – |
 //! | returning | – | – | – | – |
 //! | refunded | – | – | – | – |
+//! | partly | – | – | – | – |
 //!
 //! Where the show releases on decline:
 //!
@@ -96,6 +101,7 @@
 //! | cancelled | – | – | – |
 //! | returning | – | – | – |
 //! | refunded | – | – | – |
+//! | partly | – | – | – |
 //!
 //! ## Money
 //!
@@ -115,6 +121,7 @@
 //! | cancelled | give back | review | give back | give back |
 //! | returning | – | – | – | – |
 //! | refunded | – | – | – | – |
+//! | partly | – | – | – | – |
 //!
 //! The same of the earlier attempt, which was given up and was paid all the same:
 //!
@@ -131,6 +138,7 @@
 //! | cancelled | give back | review | give back |
 //! | returning | give back | review | give back |
 //! | refunded | give back | review | give back |
+//! | partly | give back | review | give back |
 //!
 //! | state | `RecordRefundSuccess` | `RecordRefundFailure` |
 //! |---|---|---|
@@ -145,6 +153,7 @@
 //! | cancelled | *UnknownRefund* | *UnknownRefund* |
 //! | returning | RefundSucceeded, BookingRefunded | RefundFailed |
 //! | refunded | – | – |
+//! | partly | RefundSucceeded | RefundFailed |
 //!
 //! ## At the gate
 //!
@@ -164,6 +173,7 @@
 //! | cancelled | *UnknownTicket* | *UnknownTicket* | *UnknownTicket* | *UnknownTicket* | *UnknownTicket* | *UnknownTicket* | *UnknownTicket* |
 //! | returning | *TicketRevoked* | *TicketRevoked* | *TicketRevoked* | *TicketRevoked* | *TicketRevoked* | TicketScanConflicted | TicketScanConflicted |
 //! | refunded | *TicketRevoked* | *TicketRevoked* | *TicketRevoked* | *TicketRevoked* | *TicketRevoked* | TicketScanConflicted | TicketScanConflicted |
+//! | partly | *TicketRevoked* | *TicketRevoked* | *TicketRevoked* | TicketAdmitted | *TicketRevoked* | TicketScanConflicted | TicketScanConflicted |
 //!
 //! ## Tickets anew
 //!
@@ -182,10 +192,31 @@
 //! | cancelled | *AlreadyCancelled* | *AlreadyCancelled* | *AlreadyCancelled* | *AlreadyCancelled* | *AlreadyCancelled* |
 //! | returning | *AlreadyCancelled* | *AlreadyCancelled* | *AlreadyCancelled* | *AlreadyCancelled* | *AlreadyCancelled* |
 //! | refunded | *AlreadyCancelled* | *AlreadyCancelled* | *AlreadyCancelled* | *AlreadyCancelled* | *AlreadyCancelled* |
+//! | partly | *TicketRevoked* | *TicketRevoked* | *UnknownTicket* | *TicketRevoked* | *ShowClosed* |
+//!
+//! ## What goes back while the booking goes on
+//!
+//! The booking has two tickets. *first* and *second* name one of them, *all* both, *used* the first, with which somebody came in. *too
+//! much* is more than was paid.
+//!
+//! | state | `Refund`, first | `Refund`, second | `Refund`, all | `Refund`, used | `Refund`, unknown | `Refund`, sum | `Refund`, too much | `Refund`, other currency |
+//! |---|---|---|---|---|---|---|---|---|
+//! | none | *NotFound* | *NotFound* | *NotFound* | *NotFound* | *NotFound* | *NotFound* | *NotFound* | *NotFound* |
+//! | held | *NotPaid* | *NotPaid* | *NotPaid* | *NotPaid* | *NotPaid* | *NotPaid* | *NotPaid* | *NotPaid* |
+//! | started | *NotPaid* | *NotPaid* | *NotPaid* | *NotPaid* | *NotPaid* | *NotPaid* | *NotPaid* | *NotPaid* |
+//! | paying | *NotPaid* | *NotPaid* | *NotPaid* | *NotPaid* | *NotPaid* | *NotPaid* | *NotPaid* | *NotPaid* |
+//! | confirmed | TicketsRevoked, RefundRequested | TicketsRevoked, RefundRequested | BookingCancelled, RefundRequested | *AlreadyAdmitted* | *UnknownTicket* | RefundRequested | *RefundTooMuch* | *RefundCurrency* |
+//! | free | TicketsRevoked | TicketsRevoked | BookingCancelled | *AlreadyAdmitted* | *UnknownTicket* | *RefundTooMuch* | *RefundTooMuch* | *RefundCurrency* |
+//! | expired | *HoldExpired* | *HoldExpired* | *HoldExpired* | *HoldExpired* | *HoldExpired* | *HoldExpired* | *HoldExpired* | *HoldExpired* |
+//! | late | *HoldExpired* | *HoldExpired* | *HoldExpired* | *HoldExpired* | *HoldExpired* | *HoldExpired* | *HoldExpired* | *HoldExpired* |
+//! | cancelled | *AlreadyCancelled* | *AlreadyCancelled* | *AlreadyCancelled* | *AlreadyCancelled* | *AlreadyCancelled* | *AlreadyCancelled* | *AlreadyCancelled* | *AlreadyCancelled* |
+//! | returning | *AlreadyCancelled* | *AlreadyCancelled* | *AlreadyCancelled* | *AlreadyCancelled* | *AlreadyCancelled* | *AlreadyCancelled* | *AlreadyCancelled* | *AlreadyCancelled* |
+//! | refunded | *AlreadyCancelled* | *AlreadyCancelled* | *AlreadyCancelled* | *AlreadyCancelled* | *AlreadyCancelled* | *AlreadyCancelled* | *AlreadyCancelled* | *AlreadyCancelled* |
+//! | partly | *TicketRevoked* | BookingCancelled, RefundRequested | *TicketRevoked* | *TicketRevoked* | *UnknownTicket* | RefundRequested | *RefundTooMuch* | *RefundCurrency* |
 
 use chrono::{DateTime, Utc};
 
-use super::event::{BookingPlaced, IssuedTicket, PaymentMethod, ReissuedBy, TicketNumber};
+use super::event::{BookingPlaced, IssuedTicket, PaymentMethod, RefundedBy, ReissuedBy, TicketNumber};
 use crate::{
     ids::{PaymentId, RefundId, ScanId, TicketId},
     money::Money,
@@ -201,6 +232,9 @@ pub const MAX_SCANS: usize = 1_000;
 
 /// How often one ticket is issued anew: more than anybody loses it, a bound to its history, and far below what a code can say (255).
 pub const MAX_REISSUES: u8 = 20;
+
+/// In how many parts the money of one booking goes back: more than it has tickets, and a bound to its history.
+pub const MAX_REFUNDS: usize = 200;
 
 /// What can be asked of a Booking. `now` is the store's clock.
 #[derive(Clone, Debug, PartialEq)]
@@ -264,6 +298,28 @@ pub enum BookingCommand {
     Admit(Box<AdmitTicket>),
     /// The buyer or the organiser wants new codes in the place of those so far.
     Reissue(Box<ReissueTickets>),
+    /// A part is to go back, and the booking goes on with the rest.
+    Refund(Box<RefundPart>),
+}
+
+/// Which part of a booking goes back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RefundWhat {
+    /// These tickets, with what they cost. Where they are all that it has left, the booking ends.
+    Tickets(Vec<TicketId>),
+    /// A sum; the tickets stay as they are.
+    Amount(Money),
+}
+
+/// A part of a booking goes back.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RefundPart {
+    /// Which.
+    pub what: RefundWhat,
+    /// Who wants it.
+    pub by: RefundedBy,
+    /// Why, in his words, sealed with the buyer's key.
+    pub reason: Option<Sealed>,
 }
 
 /// New codes in the place of those so far: they were seen by others, or lost.

@@ -1,6 +1,6 @@
 //! The decisions: from a state and a command to domain events or a named error, by the table in [`command`](super::command).
 //! What has to do with money is in [`settle`](super::settle), with gates in [`admit`](super::admit),
-//! with new codes in [`reissue`](super::reissue).
+//! with new codes in [`reissue`](super::reissue), with what goes back while the booking goes on in [`refund`](super::refund).
 
 use std::collections::BTreeSet;
 
@@ -16,7 +16,7 @@ use super::{
         BookingCancelled, BookingConfirmed, BookingDomainEvent, BookingExpired, BookingPlaced, CancelledBy,
         IssuedTicket, Line, PaymentCancelled, PaymentCreated, PaymentPending,
     },
-    reissue, settle,
+    refund, reissue, settle,
     state::{Booking, BookingStatus, PaymentStatus, Purchase},
 };
 use crate::{ids::PaymentId, money::Money, sealed::Sealed};
@@ -73,6 +73,7 @@ impl Booking {
             C::RecordRefundFailure { refund_id, reason } => settle::refund_failure(purchase, refund_id, reason),
             C::Admit(scan) => admit::admit(purchase, *scan),
             C::Reissue(asked) => reissue::reissue(purchase, *asked),
+            C::Refund(part) => refund::refund(purchase, *part),
         }
     }
 }
@@ -168,7 +169,7 @@ fn cancel_with_show(purchase: &Purchase) -> Vec<BookingDomainEvent> {
 }
 
 /// Ends a booking that has places: the attempt by which the buyer could still pay, the booking, and all the money goes back.
-fn end(purchase: &Purchase, by: CancelledBy, reason: Option<Sealed>) -> Vec<BookingDomainEvent> {
+pub(super) fn end(purchase: &Purchase, by: CancelledBy, reason: Option<Sealed>) -> Vec<BookingDomainEvent> {
     let mut events: Vec<BookingDomainEvent> = end_open_payment(purchase, None).into_iter().collect();
     events.push(BookingCancelled { by, reason, released: purchase.places() }.into());
     events.extend(settle::refund_everything(purchase, by));

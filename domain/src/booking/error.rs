@@ -2,8 +2,11 @@
 
 use chrono::{DateTime, Utc};
 
-use super::command::{MAX_PAYMENTS, MAX_REISSUES, MAX_SCANS};
-use crate::ids::{PaymentId, RefundId, SeatId};
+use super::command::{MAX_PAYMENTS, MAX_REFUNDS, MAX_REISSUES, MAX_SCANS};
+use crate::{
+    ids::{PaymentId, RefundId, SeatId},
+    money::{Currency, Money},
+};
 
 /// A refusal. None of them leaves anything behind.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -48,10 +51,22 @@ pub enum BookingError {
     /// look: more may have gone back than came.
     #[error("refund {0} would give back more than was received")]
     RefundExceedsReceived(RefundId),
+    /// More is to go back than can. Input: the amount.
+    #[error("{left} of what was paid can still go back")]
+    RefundTooMuch {
+        /// What was received, less what went back, is on its way, or waits for a person since its refund failed.
+        left: Money,
+    },
+    /// An amount is to go back in another currency than it came. Input: the amount's currency.
+    #[error("the booking was paid in {0}")]
+    RefundCurrency(Currency),
+    /// The booking has [`MAX_REFUNDS`] refunds already.
+    #[error("a booking's money goes back in at most {MAX_REFUNDS} parts, and this one's has; cancel the booking")]
+    TooManyRefunds,
     /// The booking has no ticket of that number.
     #[error("the booking has no such ticket")]
     UnknownTicket,
-    /// The ticket lets nobody in any more: its booking was cancelled or refunded.
+    /// The ticket lets nobody in any more: it was given back, or its booking was cancelled or refunded.
     #[error("the ticket is no longer valid")]
     TicketRevoked,
     /// The ticket was issued anew, and this is the old one.

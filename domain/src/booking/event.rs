@@ -62,6 +62,8 @@ domain_events! {
     TicketScanConflicted = 1,
     /// Tickets got new codes; those so far let nobody in any more.
     TicketsReissued = 1,
+    /// Some tickets were given back; they let nobody in any more, and the booking goes on with the others.
+    TicketsRevoked = 1,
 }
 
 /// One ticket's line in a booking, priced when it was placed.
@@ -109,13 +111,20 @@ pub struct Places {
 impl Places {
     /// What these lines take of a show.
     #[must_use]
-    pub fn of(event_id: EventId, lines: &[Line], person: PersonMark, max_per_person: Option<i64>) -> Self {
-        let mut quotas = BTreeMap::new();
-        for quota in lines.iter().filter_map(|line| line.quota_id) {
-            *quotas.entry(quota).or_insert(0) += 1;
+    pub fn of<'a>(
+        event_id: EventId,
+        lines: impl IntoIterator<Item = &'a Line>,
+        person: PersonMark,
+        max_per_person: Option<i64>,
+    ) -> Self {
+        let (mut seat_ids, mut quotas, mut count) = (Vec::new(), BTreeMap::new(), 0);
+        for line in lines {
+            seat_ids.extend(line.seat_id.clone());
+            if let Some(quota) = line.quota_id {
+                *quotas.entry(quota).or_insert(0) += 1;
+            }
+            count += 1;
         }
-        let seat_ids = lines.iter().filter_map(|line| line.seat_id.clone()).collect();
-        let count = i64::try_from(lines.len()).expect("a booking's lines are bounded far below i64");
         Self { event_id, seat_ids, quotas, person, count, max_per_person }
     }
 }
@@ -383,6 +392,14 @@ pub struct PaymentHeldForReview {
     pub reason: String,
 }
 
+/// Who had a part of a booking's money go back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum RefundedBy {
+    /// The organiser.
+    Organizer,
+}
+
 /// Money has to go back.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -395,6 +412,24 @@ pub struct RefundRequested {
     pub amount: Money,
     /// Why.
     pub reason: String,
+    /// Who wanted it, where it is a part of what paid for a booking that goes on; `None` where all of an attempt's money goes back
+    /// because its booking ended, or because it bought nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<RefundedBy>,
+    /// The tickets whose prices these are; none for a sum that leaves the tickets as they are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ticket_ids: Vec<TicketId>,
+    /// Why, in his words who wanted it; sealed with the buyer's key, since people write names and numbers there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<Sealed>,
+}
+
+impl RefundRequested {
+    /// All that is left of an attempt's money, or that bought nothing: no part of a booking that goes on.
+    #[must_use]
+    pub const fn whole(refund_id: RefundId, payment_id: PaymentId, amount: Money, reason: String) -> Self {
+        Self { refund_id, payment_id, amount, reason, by: None, ticket_ids: Vec::new(), note: None }
+    }
 }
 
 /// Money went back.
@@ -482,4 +517,36 @@ pub struct TicketsReissued {
     /// Why, in his words; sealed with the buyer's key, since people write names and numbers there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Sealed>,
+}
+
+/// A ticket that was given back, as it was sold.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RevokedTicket {
+    /// The ticket.
+    pub ticket_id: TicketId,
+    /// What was bought.
+    pub ticket_type_id: TicketTypeId,
+    /// What was paid for it, as its line recorded it.
+    pub price: Money,
+}
+
+/// Some tickets were given back.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TicketsRevoked {
+    /// The show.
+    pub event_id: EventId,
+    /// The tickets, in the order of the lines.
+    pub tickets: Vec<RevokedTicket>,
+    /// What is open again.
+    pub released: Places,
+    /// Who wanted it.
+    pub by: RefundedBy,
+    /// Why, in his words; sealed with the buyer's key, since people write names and numbers there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Sealed>,
+    /// The refund that is asked for with it; `None` where the tickets cost nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refund_id: Option<RefundId>,
 }

@@ -10,6 +10,7 @@ pub mod command;
 mod decide;
 pub mod error;
 pub mod event;
+mod refund;
 mod reissue;
 mod settle;
 pub mod state;
@@ -17,8 +18,8 @@ pub mod state;
 pub use claims::{claims_of, timers_of};
 pub use code::BookingCode;
 pub use command::{
-    AdmitTicket, BookingCommand, CancelBooking, Canceller, MAX_REISSUES, MAX_SCANS, PlaceBooking, RecordSuccess,
-    ReissueTickets, StartPayment,
+    AdmitTicket, BookingCommand, CancelBooking, Canceller, MAX_REFUNDS, MAX_REISSUES, MAX_SCANS, PlaceBooking,
+    RecordSuccess, RefundPart, RefundWhat, ReissueTickets, StartPayment,
 };
 pub use error::BookingError;
 pub use event::*;

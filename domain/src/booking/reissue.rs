@@ -9,7 +9,7 @@ use super::{
 };
 
 /// A ticket keeps its number, by which its booking is found, and gets the next revision. One that somebody came in with stays as it is:
-/// named, it is refused; of a whole booking the others are issued anew.
+/// named, it is refused; of a whole booking the others are issued anew. So it is with one that was given back.
 pub(super) fn reissue(purchase: &Purchase, reissue: ReissueTickets) -> Decision {
     match purchase.status {
         BookingStatus::Held => return Err(BookingError::NotPaid),
@@ -22,9 +22,12 @@ pub(super) fn reissue(purchase: &Purchase, reissue: ReissueTickets) -> Decision 
     if ticket_ids.iter().flatten().any(|id| !purchase.tickets.iter().any(|ticket| ticket.ticket_id == *id)) {
         return Err(BookingError::UnknownTicket);
     }
+    if ticket_ids.iter().flatten().any(|id| purchase.is_revoked(*id)) {
+        return Err(BookingError::TicketRevoked);
+    }
     let is_asked = |ticket: &&IssuedTicket| ticket_ids.as_ref().is_none_or(|ids| ids.contains(&ticket.ticket_id));
     let (mut tickets, mut used) = (Vec::new(), None);
-    for ticket in purchase.tickets.iter().filter(is_asked) {
+    for ticket in purchase.valid_tickets().filter(is_asked) {
         if let Some(first) = purchase.admission(ticket.ticket_id) {
             let error = BookingError::AlreadyAdmitted { at: first.scanned_at, gate: first.gate.clone() };
             if ticket_ids.is_some() {

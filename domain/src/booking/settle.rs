@@ -11,6 +11,7 @@
 //! * At most one attempt pays a booking. When one does, the one that is open is ended with it; if that is paid all the same, it
 //!   finds the booking confirmed and its money goes back.
 //! * A refund never asks for more than what an attempt's money has left ([`Purchase::refundable_minor`]).
+//! * Part of the money of a booking that goes on goes back by [`refund`](super::refund) alone.
 
 use uuid::Uuid;
 
@@ -55,12 +56,8 @@ pub(super) fn success(purchase: &Purchase, success: RecordSuccess) -> Decision {
             BookingReinstated { taken: purchase.places(), tickets: tickets.clone(), payment_id }.into()
         }
         status => {
-            let refund = RefundRequested {
-                refund_id: next_refund_id(purchase, payment_id),
-                payment_id,
-                amount,
-                reason: too_late(status, show_open).to_owned(),
-            };
+            let (refund_id, why) = (next_refund_id(purchase, payment_id), too_late(status, show_open));
+            let refund = RefundRequested::whole(refund_id, payment_id, amount, why.to_owned());
             return Ok(vec![succeeded.into(), refund.into()]);
         }
     };
@@ -128,13 +125,13 @@ pub(super) fn refund_everything(purchase: &Purchase, by: CancelledBy) -> impl It
         let left = purchase.refundable_minor(payment);
         let amount = Money::try_new(left, payment.amount.currency()).ok().filter(|amount| !amount.is_zero())?;
         let refund_id = next_refund_id(purchase, payment.id);
-        Some(RefundRequested { refund_id, payment_id: payment.id, amount, reason: reason.to_owned() }.into())
+        Some(RefundRequested::whole(refund_id, payment.id, amount, reason.to_owned()).into())
     })
 }
 
 /// The id of an attempt's next refund: UUIDv5 of the attempt and of how many refunds it has. So a decision that is made again,
 /// on the same history, asks the gateway for the same refund.
-fn next_refund_id(purchase: &Purchase, payment_id: PaymentId) -> RefundId {
+pub(super) fn next_refund_id(purchase: &Purchase, payment_id: PaymentId) -> RefundId {
     let earlier = purchase.refunds.iter().filter(|refund| refund.payment_id == payment_id).count();
     RefundId(Uuid::new_v5(&payment_id.0, format!("refund/{earlier}").as_bytes()))
 }

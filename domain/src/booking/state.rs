@@ -4,7 +4,9 @@ use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::event::{BookingDomainEvent, BookingPlaced, IssuedTicket, Line, PaymentMethod, Places, ScanConflict};
+use super::event::{
+    BookingDomainEvent, BookingPlaced, IssuedTicket, Line, PaymentMethod, Places, RefundedBy, ScanConflict,
+};
 use crate::{
     ids::{EventId, OrganizerId, PaymentId, PersonMark, RefundId, ScanId, TicketId},
     money::Money,
@@ -113,6 +115,12 @@ pub struct Refund {
     pub status: RefundStatus,
     /// Why it was asked for.
     pub reason: String,
+    /// Who wanted it, where it is a part of what paid for a booking that goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<RefundedBy>,
+    /// The tickets whose prices these are; none for a sum that leaves the tickets as they are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ticket_ids: Vec<TicketId>,
 }
 
 /// A scan of one of its tickets.
@@ -167,8 +175,11 @@ pub struct Purchase {
     pub hold_expires_at: DateTime<Utc>,
     /// Whether a declined payment ends it at once.
     pub release_on_decline: bool,
-    /// The issued tickets, in the order of the lines; empty until it is confirmed.
+    /// The issued tickets, in the order of the lines; empty until it is confirmed. Those that were given back stay among them.
     pub tickets: Vec<IssuedTicket>,
+    /// The tickets that were given back while the booking went on with the others, in the order in which they were.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub revoked: Vec<TicketId>,
     /// The attempts, in the order they were made.
     pub payments: Vec<Payment>,
     /// The refunds, in the order they were asked for.
@@ -179,10 +190,48 @@ pub struct Purchase {
 }
 
 impl Purchase {
-    /// What it takes or took of its show.
+    /// What it takes of its show, or took when it ended.
     #[must_use]
     pub fn places(&self) -> Places {
-        Places::of(self.event_id, &self.lines, self.person.clone(), self.max_per_person.map(i64::from))
+        let lines = self.lines.iter().filter(|line| !self.is_revoked(line.ticket_id));
+        self.places_of(lines)
+    }
+
+    /// What those lines of it take of its show.
+    pub(super) fn places_of<'a>(&self, lines: impl IntoIterator<Item = &'a Line>) -> Places {
+        Places::of(self.event_id, lines, self.person.clone(), self.max_per_person.map(i64::from))
+    }
+
+    /// Whether that ticket was given back while the booking went on with the others.
+    #[must_use]
+    pub fn is_revoked(&self, ticket: TicketId) -> bool {
+        self.revoked.contains(&ticket)
+    }
+
+    /// The tickets that let somebody in, in the order of the lines: none but those of a confirmed booking.
+    pub fn valid_tickets(&self) -> impl Iterator<Item = &IssuedTicket> + Clone {
+        let is_confirmed = self.status == BookingStatus::Confirmed;
+        self.tickets.iter().filter(move |ticket| is_confirmed && !self.is_revoked(ticket.ticket_id))
+    }
+
+    /// Minor units of its money that are to be kept: what its tickets cost less the parts that were to go back, whatever became of
+    /// these refunds. What is kept beyond that waits for a refund that failed, and for nothing else.
+    #[must_use]
+    pub fn due_minor(&self) -> i64 {
+        if self.status != BookingStatus::Confirmed {
+            return 0;
+        }
+        let revoked = self.lines.iter().filter(|line| self.is_revoked(line.ticket_id)).map(|line| line.price.minor());
+        let sums = self.refunds.iter().filter(|refund| refund.by.is_some() && refund.ticket_ids.is_empty());
+        self.total.minor() - revoked.sum::<i64>() - sums.map(|refund| refund.amount.minor()).sum::<i64>()
+    }
+
+    /// The refunds that failed and whose money nobody has asked back since: a person has to see to them.
+    pub fn failed_refunds(&self) -> impl Iterator<Item = &Refund> {
+        self.refunds.iter().filter(|refund| {
+            let left = self.payment(refund.payment_id).map_or(0, |payment| self.refundable_minor(payment));
+            refund.status == RefundStatus::Failed && left >= refund.amount.minor()
+        })
     }
 
     /// The attempt of that id.
@@ -262,6 +311,7 @@ impl From<BookingPlaced> for Purchase {
             hold_expires_at: placed.hold_expires_at,
             release_on_decline: placed.release_on_decline,
             tickets: Vec::new(),
+            revoked: Vec::new(),
             payments: Vec::new(),
             refunds: Vec::new(),
             scans: Vec::new(),
@@ -346,6 +396,8 @@ impl Booking {
                 amount: requested.amount,
                 status: RefundStatus::Requested,
                 reason: requested.reason,
+                by: requested.by,
+                ticket_ids: requested.ticket_ids,
             }),
             E::RefundSucceeded(succeeded) => purchase.settle_refund(succeeded.refund_id, RefundStatus::Succeeded),
             E::RefundFailed(failed) => purchase.settle_refund(failed.refund_id, RefundStatus::Failed),
@@ -354,6 +406,9 @@ impl Booking {
                     let known = purchase.tickets.iter_mut().find(|ticket| ticket.ticket_id == anew.ticket_id);
                     known.into_iter().for_each(|ticket| ticket.clone_from(&anew));
                 }
+            }
+            E::TicketsRevoked(given_back) => {
+                purchase.revoked.extend(given_back.tickets.iter().map(|ticket| ticket.ticket_id));
             }
             E::TicketAdmitted(admitted) => purchase.scans.push(Scan {
                 id: admitted.scan_id,

@@ -8,7 +8,8 @@ use tickiz_domain::{
     booking::{
         AdmitTicket, Booking, BookingCommand, BookingDomainEvent, BookingError, BookingPlaced, BookingStatus,
         CancelBooking, Canceller, IssuedTicket, MAX_REISSUES, PaymentMethod, PaymentStatus, PlaceBooking, Purchase,
-        RecordSuccess, RefundStatus, ReissueTickets, ReissuedBy, StartPayment, TicketNumber,
+        RecordSuccess, RefundPart, RefundStatus, RefundWhat, RefundedBy, ReissueTickets, ReissuedBy, StartPayment,
+        TicketNumber,
     },
     claim::{ClaimChange, Holder, Resource},
     ids::{PaymentId, RefundId, TicketId},
@@ -64,6 +65,14 @@ enum Step {
     RefundFailure {
         refund: usize,
     },
+    /// Some of three tickets, of which the booking has two.
+    TakeBack {
+        tickets: Vec<usize>,
+    },
+    /// A sum of so many hundred thousands.
+    GiveBack {
+        sum: u32,
+    },
     /// Some ticket, or all; by whom, and why, changes nothing.
     Reissue {
         ticket: Option<usize>,
@@ -96,6 +105,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => attempt().prop_map(|attempt| Step::RunOut { attempt }),
         4 => (0_usize..3).prop_map(|refund| Step::RefundSuccess { refund }),
         1 => (0_usize..3).prop_map(|refund| Step::RefundFailure { refund }),
+        3 => vec(select(vec![0, 0, 0, 1, 1, 2]), 1..3).prop_map(|tickets| Step::TakeBack { tickets }),
+        2 => (1_u32..9).prop_map(|sum| Step::GiveBack { sum }),
         5 => (prop::option::of(0_usize..3), prop::bool::weighted(0.9))
             .prop_map(|(ticket, show_open)| Step::Reissue { ticket, show_open }),
         3 => (0_usize..3, select(vec![0, 0, 0, 1, 2]), 0_u128..6, any::<bool>())
@@ -122,6 +133,11 @@ fn command(step: &Step, purchase: &Purchase) -> BookingCommand {
             show_open,
             now: now() + Duration::minutes(minutes),
         })),
+        Step::TakeBack { ref tickets } => {
+            let ids = tickets.iter().map(|place| ticket_at(purchase, *place).0).collect();
+            give_back(RefundWhat::Tickets(ids))
+        }
+        Step::GiveBack { sum } => give_back(RefundWhat::Amount(vnd(sum * 100_000))),
         Step::Pending { attempt: of } => {
             let redirect_url = Some("https://pay.example".to_owned());
             BookingCommand::RecordPending { payment_id: attempt(of), gateway_reference, redirect_url }
@@ -165,6 +181,10 @@ fn command(step: &Step, purchase: &Purchase) -> BookingCommand {
     }
 }
 
+fn give_back(what: RefundWhat) -> BookingCommand {
+    BookingCommand::Refund(Box::new(RefundPart { what, by: RefundedBy::Organizer, reason: None }))
+}
+
 /// A ticket's id, number and revision; of one that is not there, some that nobody has.
 fn ticket_at(purchase: &Purchase, place: usize) -> (TicketId, TicketNumber, u8) {
     let of = |ticket: &IssuedTicket| (ticket.ticket_id, ticket.number, ticket.revision);
@@ -192,6 +212,18 @@ fn check_tickets(before: &Purchase, command: &BookingCommand, event: &BookingDom
         assert_eq!(ticket.revision, scan.revision, "an older code lets nobody in");
         assert_eq!(before.admission(admitted.ticket_id), None, "one person a ticket");
         assert_eq!(before.status, BookingStatus::Confirmed);
+        assert!(!before.is_revoked(admitted.ticket_id), "what was given back lets nobody in");
+    }
+    if let E::TicketsRevoked(revoked) = event {
+        assert_eq!(before.status, BookingStatus::Confirmed);
+        for ticket in &revoked.tickets {
+            assert!(!before.is_revoked(ticket.ticket_id), "a ticket goes back once");
+            assert_eq!(before.admission(ticket.ticket_id), None, "and not after somebody came in with it");
+        }
+        assert!(after.valid_tickets().count() > 0, "the last ticket ends the booking");
+        assert_eq!(before.valid_tickets().count(), after.valid_tickets().count() + revoked.tickets.len());
+    } else {
+        assert_eq!(before.revoked, after.revoked, "{} gives no ticket back", event.type_name());
     }
 }
 
@@ -290,9 +322,11 @@ fn check_money(purchase: &Purchase) {
         }
     }
     let sells = purchase.status == BookingStatus::Confirmed;
-    let due = if sells { purchase.total.minor() } else { 0 };
-    let failed = purchase.refunds.iter().any(|refund| refund.status == RefundStatus::Failed);
-    assert!(kept == due || (failed && kept > due), "{kept} kept, {due} due, in {:?}", purchase.status);
+    let due = purchase.due_minor();
+    let failed = purchase.refunds.iter().filter(|refund| refund.status == RefundStatus::Failed);
+    let failed: i64 = failed.map(|refund| refund.amount.minor()).sum();
+    assert!((due..=due + failed).contains(&kept), "{kept} kept, {due} due, in {:?}", purchase.status);
+    assert!(due >= 0, "no ticket is given back for more than was paid");
     assert!(!sells || purchase.tickets.len() == purchase.lines.len(), "each line has its ticket");
 }
 

@@ -4,7 +4,8 @@ use chrono::Duration;
 use tickiz_domain::{
     booking::{
         AdmitTicket, Booking, BookingCommand, BookingError, BookingPlaced, CancelBooking, Canceller, PaymentMethod,
-        PlaceBooking, RecordSuccess, ReissueTickets, ReissuedBy, StartPayment, command::MAX_REISSUES,
+        PlaceBooking, RecordSuccess, RefundPart, RefundWhat, RefundedBy, ReissueTickets, ReissuedBy, StartPayment,
+        command::MAX_REISSUES,
     },
     ids::{PaymentId, RefundId},
     money::Money,
@@ -18,8 +19,20 @@ use crate::{
     table::{Outcome, cells},
 };
 
-const STATES: [&str; 11] =
-    ["none", "held", "started", "paying", "confirmed", "free", "expired", "late", "cancelled", "returning", "refunded"];
+const STATES: [&str; 12] = [
+    "none",
+    "held",
+    "started",
+    "paying",
+    "confirmed",
+    "free",
+    "expired",
+    "late",
+    "cancelled",
+    "returning",
+    "refunded",
+    "partly",
+];
 
 /// What the show of a booking says, and whether the booking is free.
 #[derive(Clone, Copy, Default)]
@@ -101,6 +114,7 @@ fn in_state(state: &str, terms: Terms) -> Booking {
         "cancelled" => &["place", "start", "pending", "cancel"],
         "returning" => &["place", "start", "pending", "pay", "cancel"],
         "refunded" => &["place", "start", "pending", "pay", "cancel", "refund"],
+        "partly" => &["place", "start", "pending", "pay", "give back"],
         _ => panic!("unknown state {state}"),
     };
     for step in steps {
@@ -116,6 +130,7 @@ fn in_state(state: &str, terms: Terms) -> Booking {
             "pay late" => send(&mut booking, record(RecordSuccess { reinstate: false, ..success(ATTEMPT) })),
             "expire" => send(&mut booking, BookingCommand::Expire { now: booking_placed().hold_expires_at }),
             "cancel" => send(&mut booking, cancel(false)),
+            "give back" => send(&mut booking, give_back(tickets([0]))),
             "refund" => {
                 let refund = refund_of(&booking);
                 send(&mut booking, refunded(refund));
@@ -143,7 +158,7 @@ fn payment() -> PaymentId {
     id(ATTEMPT)
 }
 
-const COLUMNS: [Column; 40] = [
+const COLUMNS: [Column; 48] = [
     ("Place", |_| place(Terms::default())),
     ("Place, free", |_| place(Terms { free: true, ..Terms::default() })),
     ("Expire, due", |_| BookingCommand::Expire { now: booking_placed().hold_expires_at }),
@@ -189,7 +204,23 @@ const COLUMNS: [Column; 40] = [
     ("Reissue, unknown", |_| reissue(|asked| asked.ticket_ids = Some(vec![id(0x7f)]))),
     ("Reissue, too often", |_| reissue(|_| {})),
     ("Reissue, show closed", |_| reissue(|asked| asked.show_open = false)),
+    ("Refund, first", |_| give_back(tickets([0]))),
+    ("Refund, second", |_| give_back(tickets([1]))),
+    ("Refund, all", |_| give_back(tickets([0, 1]))),
+    ("Refund, used", |_| give_back(tickets([0]))),
+    ("Refund, unknown", |_| give_back(RefundWhat::Tickets(vec![id(0x7f)]))),
+    ("Refund, sum", |_| give_back(RefundWhat::Amount(vnd(450_000)))),
+    ("Refund, too much", |_| give_back(RefundWhat::Amount(vnd(1_650_001)))),
+    ("Refund, other currency", |_| give_back(RefundWhat::Amount(Money::parse("1.00", "USD").unwrap()))),
 ];
+
+fn tickets<const N: usize>(places: [usize; N]) -> RefundWhat {
+    RefundWhat::Tickets(places.map(|place| issued()[place].ticket_id).to_vec())
+}
+
+fn give_back(what: RefundWhat) -> BookingCommand {
+    BookingCommand::Refund(Box::new(RefundPart { what, by: RefundedBy::Organizer, reason: None }))
+}
 
 fn admit(scan: u128, change: impl Fn(&mut AdmitTicket)) -> BookingCommand {
     let ticket = &issued()[0];

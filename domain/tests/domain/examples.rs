@@ -8,8 +8,8 @@ use tickiz_domain::{
         BookingCancelled, BookingConfirmed, BookingDomainEvent, BookingExpired, BookingPlaced, BookingRefunded,
         BookingReinstated, CancelledBy, IssuedTicket, Line, PaymentCancelled, PaymentCreated, PaymentExpired,
         PaymentFailed, PaymentHeldForReview, PaymentMethod, PaymentPending, PaymentSucceeded, Places, RefundFailed,
-        RefundRequested, RefundSucceeded, ReissuedBy, ScanConflict, TicketAdmitted, TicketNumber, TicketScanConflicted,
-        TicketsReissued,
+        RefundRequested, RefundSucceeded, RefundedBy, ReissuedBy, RevokedTicket, ScanConflict, TicketAdmitted,
+        TicketNumber, TicketScanConflicted, TicketsReissued, TicketsRevoked,
     },
     event::{
         CategorySeats, EventCancelled, EventCategory, EventChanged, EventCompleted, EventCreated, EventDomainEvent,
@@ -262,13 +262,8 @@ pub fn of_bookings() -> Vec<BookingDomainEvent> {
             reason: "1650000 VND was asked for, 1000000 VND came".to_owned(),
         }
         .into(),
-        RefundRequested {
-            refund_id,
-            payment_id,
-            amount: vnd(1_650_000),
-            reason: "the buyer cancelled the booking".to_owned(),
-        }
-        .into(),
+        RefundRequested::whole(refund_id, payment_id, vnd(1_650_000), "the buyer cancelled the booking".to_owned())
+            .into(),
         RefundSucceeded { refund_id, gateway_reference: "sbxr_1".to_owned() }.into(),
         RefundFailed { refund_id, reason: "the account is closed".to_owned() }.into(),
         TicketAdmitted {
@@ -287,6 +282,15 @@ pub fn of_bookings() -> Vec<BookingDomainEvent> {
         }
         .into(),
         TicketsReissued { event_id: id(SHOW), tickets: issued(), by: ReissuedBy::Buyer, reason: Some(sealed()) }.into(),
+        TicketsRevoked {
+            event_id: id(SHOW),
+            tickets: vec![RevokedTicket { ticket_id: id(0x71), ticket_type_id: id(VIP), price: vnd(1_200_000) }],
+            released: Places { quotas: BTreeMap::new(), count: 1, ..places() },
+            by: RefundedBy::Organizer,
+            reason: Some(sealed()),
+            refund_id: Some(refund_id),
+        }
+        .into(),
     ]
 }
 

@@ -10,6 +10,7 @@ mod event_table;
 mod examples;
 mod golden;
 mod pictures;
+mod refunds;
 mod schemas;
 mod support;
 mod table;

@@ -94,6 +94,7 @@ impl PlacesChange {
             E::BookingReinstated(reinstated) => Self::moved(reinstated.taken, SeatStatus::Booked, 1),
             E::BookingExpired(expired) => Self::moved(expired.released, SeatStatus::Free, -1),
             E::BookingCancelled(cancelled) => Self::moved(cancelled.released, SeatStatus::Free, -1),
+            E::TicketsRevoked(revoked) => Self::moved(revoked.released, SeatStatus::Free, -1),
             _ => return None,
         })
     }
@@ -103,7 +104,12 @@ impl PlacesChange {
     pub fn concerns(event_type: &str) -> bool {
         matches!(
             event_type,
-            "BookingPlaced" | "BookingConfirmed" | "BookingReinstated" | "BookingExpired" | "BookingCancelled"
+            "BookingPlaced"
+                | "BookingConfirmed"
+                | "BookingReinstated"
+                | "BookingExpired"
+                | "BookingCancelled"
+                | "TicketsRevoked"
         )
     }
 

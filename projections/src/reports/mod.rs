@@ -7,6 +7,7 @@
 //! | `BookingExpired`, `BookingCancelled` | expired, cancelled |
 //! | `PaymentSucceeded` | its money was received, also where it bought nothing and goes back |
 //! | `RefundRequested`, `RefundSucceeded` | nothing yet; then its money is refunded |
+//! | `TicketsRevoked` | these tickets are returned, and what they cost is theirs when it is refunded; the others stay confirmed |
 //!
 //! So what was received less what was refunded is what the gateways have, to the last unit. Money under review is in neither.
 //! The table and its queries are in `tickiz_read_models::reports`.
@@ -38,7 +39,7 @@ fn placed(placed: BookingPlaced, recorded: &Recorded) -> Sale {
         *tickets += 1;
         *price += line.price.minor();
     }
-    let line = |(ticket_type_id, (tickets, price_minor))| SaleLine { ticket_type_id, tickets, price_minor };
+    let line = |(ticket_type_id, (tickets, price_minor))| SaleLine::new(ticket_type_id, tickets, price_minor);
     Sale {
         event_id: placed.event_id,
         organizer_id: placed.organizer_id,
@@ -50,6 +51,7 @@ fn placed(placed: BookingPlaced, recorded: &Recorded) -> Sale {
         received_minor: 0,
         refunded_minor: 0,
         refunds: BTreeMap::new(),
+        given_back: BTreeMap::new(),
     }
 }
 
@@ -70,6 +72,18 @@ fn change(sale: &mut Sale, event: BookingDomainEvent, recorded: &Recorded) -> bo
         // A refund that failed may succeed later all the same, so it is remembered until it does.
         E::RefundSucceeded(succeeded) => {
             sale.refunded_minor += sale.refunds.remove(&succeeded.refund_id).unwrap_or(0);
+            for (ticket_type_id, minor) in sale.given_back.remove(&succeeded.refund_id).unwrap_or_default() {
+                sale.returned(ticket_type_id).refunded_minor += minor;
+            }
+        }
+        E::TicketsRevoked(revoked) => {
+            for ticket in &revoked.tickets {
+                sale.take_back(ticket.ticket_type_id, ticket.price.minor());
+            }
+            if let Some(refund_id) = revoked.refund_id {
+                let prices = revoked.tickets.iter().map(|ticket| (ticket.ticket_type_id, ticket.price.minor()));
+                sale.given_back.insert(refund_id, prices.collect());
+            }
         }
         _ => return false,
     }

@@ -12,7 +12,7 @@ use tickiz_domain::{
         Booking, BookingCancelled, BookingConfirmed, BookingDomainEvent, BookingExpired, BookingPlaced,
         BookingRefunded, BookingReinstated, BookingStatus, CancelledBy, IssuedTicket, Line, PaymentCreated,
         PaymentMethod, PaymentSucceeded, Places, Purchase, RefundFailed, RefundRequested, RefundStatus,
-        RefundSucceeded, TicketNumber,
+        RefundSucceeded, RefundedBy, RevokedTicket, TicketNumber, TicketsRevoked,
     },
     event::{
         CategorySeats, Event, EventCancelled, EventCategory, EventChanged, EventCompleted, EventCreated,
@@ -52,6 +52,7 @@ pub enum Op {
     CancelBooking(usize),
     Reinstate(usize),
     Refund(usize),
+    TakeBack(usize, usize),
 }
 
 /// A history in the making, with the aggregates as the domain folds them.
@@ -345,12 +346,17 @@ impl History {
                 let draft = self.draft(*seated, *places || !*seated);
                 self.create(draft);
             }
-            Op::Pay(n) | Op::Confirm(n) | Op::Expire(n) | Op::CancelBooking(n) | Op::Reinstate(n) | Op::Refund(n)
+            Op::Pay(n)
+            | Op::Confirm(n)
+            | Op::Expire(n)
+            | Op::CancelBooking(n)
+            | Op::Reinstate(n)
+            | Op::Refund(n)
+            | Op::TakeBack(n, _)
                 if bookings > 0 =>
             {
                 self.run_booking(op, n % bookings);
             }
-            Op::Pay(_) | Op::Confirm(_) | Op::Expire(_) | Op::CancelBooking(_) | Op::Reinstate(_) | Op::Refund(_) => {}
             Op::Publish(n)
             | Op::Retitle(n)
             | Op::Reprice(n, _)
@@ -438,12 +444,36 @@ impl History {
             (Some(refund_id), _) => RefundSucceeded { refund_id, gateway_reference: "r".into() }.into(),
             (None, Some((payment_id, minor))) => {
                 let amount = Money::try_new((minor + 1) / 2, amount.currency()).unwrap();
-                RefundRequested { refund_id: RefundId(self.id()), payment_id, amount, reason: "rain".into() }.into()
+                RefundRequested::whole(RefundId(self.id()), payment_id, amount, "rain".into()).into()
             }
             (None, None) if status == BookingStatus::Cancelled => BookingRefunded { amount }.into(),
             (None, None) => return,
         };
         self.append_to_booking(n, vec![event]);
+    }
+
+    /// Takes a ticket back of a booking that has others, with what it cost where so much of its money is left.
+    fn take_back(&mut self, n: usize, ticket: usize) {
+        let purchase = self.purchase(n);
+        let lines: Vec<Line> =
+            purchase.lines.iter().filter(|line| !purchase.is_revoked(line.ticket_id)).cloned().collect();
+        if lines.len() < 2 {
+            return;
+        }
+        let Line { ticket_id, ticket_type_id, price, .. } = lines[ticket % lines.len()];
+        let left = purchase.payments.iter().map(|payment| (payment.id, purchase.refundable_minor(payment)));
+        let payment = left.into_iter().find(|(_, left)| !price.is_zero() && *left >= price.minor());
+        let line = &lines[ticket % lines.len()];
+        let released = Places::of(purchase.event_id, [line], purchase.person.clone(), None);
+        let event_id = purchase.event_id;
+        let (by, refund_id) = (RefundedBy::Organizer, payment.map(|_| RefundId(self.id())));
+        let tickets = vec![RevokedTicket { ticket_id, ticket_type_id, price }];
+        let mut events = vec![TicketsRevoked { event_id, tickets, released, by, reason: None, refund_id }.into()];
+        if let (Some((payment_id, _)), Some(refund_id)) = (payment, refund_id) {
+            let whole = RefundRequested::whole(refund_id, payment_id, price, "rain".into());
+            events.push(RefundRequested { by: Some(by), ticket_ids: vec![ticket_id], ..whole }.into());
+        }
+        self.append_to_booking(n, events);
     }
 
     fn run_booking(&mut self, op: &Op, n: usize) {
@@ -483,6 +513,7 @@ impl History {
                 self.append_to_booking(n, vec![reinstated.into()]);
             }
             Op::Refund(_) if status != BookingStatus::Held => self.refund(n),
+            Op::TakeBack(_, ticket) if status == BookingStatus::Confirmed => self.take_back(n, *ticket),
             _ => {}
         }
     }

@@ -79,7 +79,7 @@ impl Naive {
                 BookingStatus::Confirmed => 'B',
                 _ => continue,
             };
-            for line in &purchase.lines {
+            for line in purchase.lines.iter().filter(|line| !purchase.revoked.contains(&line.ticket_id)) {
                 if let Some(seat) = &line.seat_id {
                     statuses[plan.seat_index(seat.as_str()).unwrap()] = letter;
                 }
@@ -107,7 +107,7 @@ impl Naive {
         let live = self.bookings.values().filter_map(|(booking, _)| booking.0.as_ref()).filter(|purchase| {
             purchase.event_id == id && matches!(purchase.status, BookingStatus::Held | BookingStatus::Confirmed)
         });
-        live.map(|purchase| i64::try_from(purchase.lines.len()).unwrap()).sum()
+        live.map(|purchase| i64::try_from(purchase.lines.len() - purchase.revoked.len()).unwrap()).sum()
     }
 
     pub fn is_listed(&self, id: EventId) -> bool {

@@ -11,9 +11,8 @@ use axum::{
 use chrono::{TimeDelta, Utc};
 use tickiz_contract::{ErrorCode, Refusal};
 use tickiz_domain::{
-    booking::BookingStatus,
     event::Show,
-    ids::{BookingId, EventId},
+    ids::{BookingId, EventId, TicketId},
 };
 use tickiz_read_models::{BookingView, EventView, ReadError};
 use tickiz_tickets::{
@@ -152,8 +151,8 @@ fn since(query: Option<&str>) -> Result<i64, NoBundle> {
 
 type Lists = (BTreeMap<String, u8>, BTreeSet<String>);
 
-/// Which tickets of a show are not valid any more: those that were issued anew, by their lowest valid revision, and those whose
-/// booking has ended since. Only of bookings of which something was recorded after that position.
+/// Which tickets of a show are not valid any more: those that were issued anew, by their lowest valid revision, and those that were
+/// given back, or whose booking has ended since. Only of bookings of which something was recorded after that position.
 async fn invalid(app: &App, event: EventId, since: i64) -> Result<Lists, ReadError> {
     let (mut min_rev, mut revoked) = (BTreeMap::new(), BTreeSet::new());
     let mut after: Option<BookingId> = None;
@@ -162,13 +161,13 @@ async fn invalid(app: &App, event: EventId, since: i64) -> Result<Lists, ReadErr
         let Some(last) = page.last() else { return Ok((min_rev, revoked)) };
         after = Some(last.id);
         for BookingView { purchase, .. } in page {
-            let has_ended = purchase.status != BookingStatus::Confirmed;
+            let valid: BTreeSet<TicketId> = purchase.valid_tickets().map(|ticket| ticket.ticket_id).collect();
             for ticket in &purchase.tickets {
                 let number = ticket.number.0.to_string();
                 if ticket.revision > 0 {
                     min_rev.insert(number.clone(), ticket.revision);
                 }
-                if has_ended {
+                if !valid.contains(&ticket.ticket_id) {
                     revoked.insert(number);
                 }
             }

@@ -17,7 +17,7 @@ use tickiz_documents::{
     pdf::tickets_pdf,
     wallet::{PassNames, WalletError, apple},
 };
-use tickiz_domain::{booking::BookingStatus, ids::EventId};
+use tickiz_domain::{booking::IssuedTicket, ids::EventId};
 
 use super::Web;
 use crate::{
@@ -69,12 +69,29 @@ impl From<Fault> for NoDocument {
     }
 }
 
-/// The booking as documents want it. It has tickets only while it is confirmed.
-async fn booking(app: &App, id: &str, token: Option<&str>) -> Result<(Booking, EventId), NoDocument> {
+/// Of each ticket that is shown, its number among all of the booking's, from 1. It keeps it when others are given back: a pass of the
+/// same name replaces the one that a phone has.
+struct Numbers(Vec<usize>);
+
+impl Numbers {
+    /// Where the ticket of that number is shown, from 1.
+    fn place_of(&self, number: usize) -> Result<usize, NoDocument> {
+        self.0.iter().position(|known| *known == number).map(|at| at + 1).ok_or(NoDocument::NotFound)
+    }
+
+    /// The number of the ticket that is shown there, from 1.
+    fn at(&self, place: usize) -> usize {
+        place.checked_sub(1).and_then(|at| self.0.get(at)).copied().unwrap_or(place)
+    }
+}
+
+/// The booking as documents want it. It has tickets only while it is confirmed, and those only that were not given back.
+async fn booking(app: &App, id: &str, token: Option<&str>) -> Result<(Booking, EventId, Numbers), NoDocument> {
     let view = visible_booking(app, &Caller::Anonymous, id, token).await?;
     let show = app.reads.event(view.purchase.event_id).await.map_err(Fault::new)?.ok_or(NoDocument::NotFound)?.show;
-    let is_confirmed = view.purchase.status == BookingStatus::Confirmed;
-    let issued = view.purchase.tickets.iter().filter(|_| is_confirmed);
+    let issued = view.purchase.valid_tickets();
+    let number = |issued: &IssuedTicket| view.purchase.tickets.iter().position(|of| of.ticket_id == issued.ticket_id);
+    let numbers = issued.clone().filter_map(number).map(|at| at + 1).collect();
     let tickets: Result<Vec<_>, Fault> = issued.map(|issued| Ok((issued, code_of(app, issued)?))).collect();
     let link = format!("{}/tickets/{}?token={}", app.public_url, view.id, token.unwrap_or_default());
     let sold = Sold {
@@ -88,7 +105,7 @@ async fn booking(app: &App, id: &str, token: Option<&str>) -> Result<(Booking, E
         // The same each time, so that a file that is fetched again is the same.
         issued_at: view.purchase.hold_expires_at,
     };
-    Ok((Booking::of(sold), view.purchase.event_id))
+    Ok((Booking::of(sold), view.purchase.event_id, Numbers(numbers)))
 }
 
 /// `GET /tickets/{id}?token=…`: the page to show at the gate.
@@ -98,10 +115,12 @@ pub async fn page(
     Query(by): Query<ByToken>,
 ) -> Result<Response, NoDocument> {
     let app = &web.engine.app;
-    let (booking, _) = booking(app, &id, by.token.as_deref()).await?;
+    let (booking, _, numbers) = booking(app, &id, by.token.as_deref()).await?;
     let token = by.token.as_deref().unwrap_or_default();
-    let pass = |number: usize| format!("{}/tickets/{id}/{number}/pass.pkpass?token={token}", app.public_url);
-    let save = |number: usize| format!("{}/tickets/{id}/{number}/google-wallet?token={token}", app.public_url);
+    let pass =
+        |number: usize| format!("{}/tickets/{id}/{}/pass.pkpass?token={token}", app.public_url, numbers.at(number));
+    let save =
+        |number: usize| format!("{}/tickets/{id}/{}/google-wallet?token={token}", app.public_url, numbers.at(number));
     let wallets = WalletLinks {
         apple: app.wallets.apple.as_ref().map(|_| &pass as &dyn Fn(usize) -> String),
         google: app.wallets.google.as_ref().map(|_| &save as &dyn Fn(usize) -> String),
@@ -122,7 +141,7 @@ pub async fn pdf(
     Path(id): Path<String>,
     Query(by): Query<ByToken>,
 ) -> Result<Response, NoDocument> {
-    let (booking, _) = booking(&web.engine.app, &id, by.token.as_deref()).await?;
+    let (booking, ..) = booking(&web.engine.app, &id, by.token.as_deref()).await?;
     if booking.tickets.is_empty() {
         return Err(NoDocument::NotFound);
     }
@@ -143,10 +162,10 @@ pub async fn pass(
     Query(by): Query<ByToken>,
 ) -> Result<Response, NoDocument> {
     let app = &web.engine.app;
-    let (booking, _) = booking(app, &id, by.token.as_deref()).await?;
+    let (booking, _, numbers) = booking(app, &id, by.token.as_deref()).await?;
     let passes = app.wallets.apple.as_ref().ok_or(NoDocument::NotFound)?;
     let serial = pass_name(&id, number);
-    match passes.signer.pkpass(&booking, number, &serial, &passes.pictures, booking.issued_at) {
+    match passes.signer.pkpass(&booking, numbers.place_of(number)?, &serial, &passes.pictures, booking.issued_at) {
         Ok(pass) => Ok(file(apple::MEDIA_TYPE, pass)),
         Err(WalletError::NoTicket { .. }) => Err(NoDocument::NotFound),
         Err(error) => Err(Fault::new(error).into()),
@@ -160,12 +179,12 @@ pub async fn google_wallet(
     Query(by): Query<ByToken>,
 ) -> Result<Response, NoDocument> {
     let app = &web.engine.app;
-    let (booking, event) = booking(app, &id, by.token.as_deref()).await?;
+    let (booking, event, numbers) = booking(app, &id, by.token.as_deref()).await?;
     let links = app.wallets.google.as_ref().ok_or(NoDocument::NotFound)?;
     let object = pass_name(&id, number);
     let names = PassNames { class: &event.to_string(), object: &object, with_class: true };
     let origin = app.public_url.as_str();
-    match links.link(&booking, number, &names, &[origin], booking.issued_at) {
+    match links.link(&booking, numbers.place_of(number)?, &names, &[origin], booking.issued_at) {
         Ok(link) => {
             Ok((StatusCode::SEE_OTHER, [(header::LOCATION, link)], [(header::CACHE_CONTROL, NO_STORE)]).into_response())
         }
@@ -180,7 +199,7 @@ pub async fn calendar(
     Path(id): Path<String>,
     Query(by): Query<ByToken>,
 ) -> Result<Response, NoDocument> {
-    let (booking, _) = booking(&web.engine.app, &id, by.token.as_deref()).await?;
+    let (booking, ..) = booking(&web.engine.app, &id, by.token.as_deref()).await?;
     if booking.show.postponed {
         return Err(NoDocument::NotFound);
     }

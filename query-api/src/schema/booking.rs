@@ -147,14 +147,11 @@ impl Ticket {
         &self.booking.purchase.lines[self.index]
     }
 
-    /// The code's text; `None` until the booking is confirmed, and once it no longer is.
+    /// The code's text; `None` until the booking is confirmed, once it no longer is, and once the ticket was given back.
     fn signed(&self, app: &App) -> Answered<Option<String>> {
         let purchase = &self.booking.purchase;
-        if purchase.status != domain::BookingStatus::Confirmed {
-            return Ok(None);
-        }
         let ticket_id = self.line().ticket_id;
-        let Some(issued) = purchase.tickets.iter().find(|issued| issued.ticket_id == ticket_id) else {
+        let Some(issued) = purchase.valid_tickets().find(|issued| issued.ticket_id == ticket_id) else {
             return Ok(None);
         };
         Ok(Some(code_of(app, issued)?))
@@ -203,7 +200,11 @@ impl Ticket {
     async fn price(&self) -> Money {
         self.line().price.into()
     }
-    /// The signed text of the QR code; null until the booking is confirmed.
+    /// Whether it was given back by refundBooking while the booking went on with others: it lets nobody in any more.
+    async fn refunded(&self) -> bool {
+        self.booking.purchase.is_revoked(self.line().ticket_id)
+    }
+    /// The signed text of the QR code; null until the booking is confirmed, and once the ticket was given back.
     async fn code(&self, ctx: &Context<'_>) -> Nullable<String> {
         self.signed(app_of(ctx)).transpose()
     }

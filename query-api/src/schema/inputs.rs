@@ -178,6 +178,34 @@ pub struct ReissueTicketsInput {
     pub idempotency_key: ID,
 }
 
+/// What goes back of a booking: either some of its tickets or a sum.
+#[derive(InputObject)]
+pub struct RefundBookingInput {
+    /// The booking.
+    pub booking_id: ID,
+    /// These tickets, for exactly what they cost; they let nobody in any more, and their places are open again. Where they are all that
+    /// the booking has left, it ends, and everything that is left of its money goes back.
+    pub ticket_ids: Option<Vec<ID>>,
+    /// A sum in the currency of the booking, at most what is left of what was paid; the tickets stay as they are.
+    pub amount: Option<MoneyInput>,
+    /// Why; sealed as the buyer's name is.
+    pub reason: Option<String>,
+    /// Sent again, it is answered as before, and nothing more goes back.
+    pub idempotency_key: ID,
+}
+
+impl From<RefundBookingInput> for ask::RefundBooking {
+    fn from(input: RefundBookingInput) -> Self {
+        Self {
+            booking_id: input.booking_id.0,
+            ticket_ids: input.ticket_ids.map(|ids| ids.into_iter().map(|id| id.0).collect()),
+            amount: input.amount.map(Into::into),
+            reason: input.reason,
+            idempotency_key: input.idempotency_key.0,
+        }
+    }
+}
+
 /// A scan at a gate that is connected.
 #[derive(InputObject)]
 pub struct CheckInInput {

@@ -17,7 +17,7 @@ use super::{
     gate::CheckIn,
     inputs::{
         CancelBookingInput, CheckInInput, CreateEventInput, MergeScansInput, PayBookingInput, PlaceBookingInput,
-        ReissueTicketsInput, UpdateEventInput,
+        RefundBookingInput, ReissueTicketsInput, UpdateEventInput,
     },
     scalars::LocalDateTime,
     session_of,
@@ -183,6 +183,17 @@ impl Mutation {
         input: ReissueTicketsInput,
     ) -> Result<Booking, async_graphql::Error> {
         book(ctx, Request::ReissueTickets(input.into())).await
+    }
+
+    /// Gives some tickets of a paid booking back, or a sum, and the booking goes on with the rest. Of many at once never more goes back
+    /// than was paid. For the organiser whose show it is.
+    async fn refund_booking(
+        &self,
+        ctx: &Context<'_>,
+        input: RefundBookingInput,
+    ) -> Result<Booking, async_graphql::Error> {
+        allow(&session_of(ctx).context.caller, Action::Organize)?;
+        book(ctx, Request::RefundBooking(input.into())).await
     }
 
     /// At a gate that is connected: whether somebody may come in with this code. Of gates that read one code at once, one is told

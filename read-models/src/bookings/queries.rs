@@ -17,11 +17,13 @@ use crate::{
 const READ_BOOKINGS_OF_EVENT: &str = "\
     SELECT booking_id, status FROM rm_bookings_v1 WHERE event_id = ? AND booking_id > ? ORDER BY booking_id LIMIT ?";
 
-// A ticket that was never issued anew says `"revision":0,`: what has another one beside is found without reading every document.
+// A ticket that was never issued anew says `"revision":0,`: what has another one beside is found without reading every document. A
+// booking of which no ticket was given back does not say `"revoked"` at all.
 const READ_INVALID_OF_EVENT: &str = "\
     SELECT booking_id, document, position FROM rm_bookings_v1 \
     WHERE event_id = ? AND booking_id > ? AND position > ? AND (status IN ('CANCELLED', 'REFUNDED') \
-    OR (status = 'CONFIRMED' AND REPLACE(document, '\"revision\":0,', '') LIKE '%\"revision\":%')) \
+    OR (status = 'CONFIRMED' AND (document LIKE '%\"revoked\":[%' \
+    OR REPLACE(document, '\"revision\":0,', '') LIKE '%\"revision\":%'))) \
     ORDER BY booking_id LIMIT ?";
 
 // A booking without scans does not say `"scans"` at all.
@@ -71,7 +73,7 @@ impl ReadStore {
     }
 
     /// The bookings of a show that a gate has to know of, in the order of their ids, after one of them, at most `limit`: those that
-    /// have ended, and those with tickets that were issued anew. With `since`, only those of which something was recorded after that
+    /// have ended, and those with tickets that were issued anew or given back. With `since`, only those of which something was recorded after that
     /// position of the log.
     ///
     /// # Errors

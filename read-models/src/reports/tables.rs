@@ -14,19 +14,19 @@ pub(crate) const COLUMNS: usize = 14;
 
 const LOAD: &str = "SELECT booking_id, document, position FROM rm_reports_v1 WHERE line = 0 AND booking_id IN ({keys})";
 
-/// What a booking sold of which type stays as it was placed; the rest changes.
+/// Which type a line is of stays; the rest changes.
 const WRITE: Upsert = Upsert {
     insert: "\
         INSERT INTO rm_reports_v1 (booking_id, line, event_id, organizer_id, ticket_type_id, placed_at, status, sold, tickets, \
         currency, received_minor, refunded_minor, document, position) VALUES",
     columns: COLUMNS,
     sqlite: "\
-        ON CONFLICT (booking_id, line) DO UPDATE SET status = excluded.status, sold = excluded.sold, \
+        ON CONFLICT (booking_id, line) DO UPDATE SET status = excluded.status, sold = excluded.sold, tickets = excluded.tickets, \
         received_minor = excluded.received_minor, refunded_minor = excluded.refunded_minor, document = excluded.document, \
         position = excluded.position",
     mysql: "\
-        ON DUPLICATE KEY UPDATE status = VALUES(status), sold = VALUES(sold), received_minor = VALUES(received_minor), \
-        refunded_minor = VALUES(refunded_minor), document = VALUES(document), position = VALUES(position)",
+        ON DUPLICATE KEY UPDATE status = VALUES(status), sold = VALUES(sold), tickets = VALUES(tickets), \
+        received_minor = VALUES(received_minor), refunded_minor = VALUES(refunded_minor), document = VALUES(document), position = VALUES(position)",
 };
 
 /// A booking out of the columns `booking_id, document, position` from the one of that number on.
@@ -41,8 +41,7 @@ pub(crate) fn record_of(row: &Row, first: usize) -> Result<SaleRecord, ReadError
 pub(crate) fn values(record: &SaleRecord) -> Vec<[Value; COLUMNS]> {
     let SaleRecord { id, sale, position } = record;
     let document = serde_json::to_string(sale).expect("a sale has string keys and no fallible Serialize");
-    let (received, refunded) = (sale.divided(sale.received_minor), sale.divided(sale.refunded_minor));
-    let amounts = received.into_iter().zip(refunded);
+    let amounts = sale.received().into_iter().zip(sale.refunded());
     let line = |(at, (line, (received, refunded))): (usize, (&super::sale::SaleLine, (i64, i64)))| {
         [
             id.0.into(),
@@ -51,7 +50,7 @@ pub(crate) fn values(record: &SaleRecord) -> Vec<[Value; COLUMNS]> {
             sale.organizer_id.0.into(),
             line.ticket_type_id.0.into(),
             sale.placed_at.timestamp_micros().into(),
-            sale.status.name().into(),
+            line.status(sale.status).name().into(),
             i64::from(sale.sold_at.is_some()).into(),
             line.tickets.into(),
             sale.currency.code().into(),

@@ -99,7 +99,7 @@ pub async fn seats(scan: &mut Scan, seats: &mut Writer) -> anyhow::Result<()> {
     }
 }
 
-/// What was sold: a line for each booking and ticket type.
+/// What was sold: a line for each booking and ticket type, and one for what was given back of them while the booking went on.
 pub const SALES: Shape = Shape {
     name: "sales",
     columns: &[
@@ -146,13 +146,13 @@ pub async fn sales(scan: &mut Scan, sales: &mut Writer) -> anyhow::Result<()> {
         after = Some(last.id);
         for record in page.iter().filter_map(|scanned| scanned.record.as_ref()) {
             let sale = &record.sale;
-            let (received, refunded) = (sale.divided(sale.received_minor), sale.divided(sale.refunded_minor));
-            for (line, (received, refunded)) in sale.lines.iter().zip(received.into_iter().zip(refunded)) {
+            for (line, (received, refunded)) in sale.lines.iter().zip(sale.received().into_iter().zip(sale.refunded()))
+            {
                 sales.row(&[
                     text(record.id),
                     text(sale.event_id),
                     text(line.ticket_type_id),
-                    text(sale.status.name()),
+                    text(line.status(sale.status).name()),
                     Cell::Bool(sale.sold_at.is_some()),
                     Cell::Instant(sale.placed_at),
                     Cell::Int(line.tickets),

@@ -155,7 +155,7 @@ impl Walk {
             E::BookingCancelled(_) => matches!(status, Some(S::Held | S::Confirmed)),
             E::BookingReinstated(_) => status == Some(S::Expired),
             E::BookingRefunded(_) => status == Some(S::Cancelled),
-            E::TicketsReissued(_) => status == Some(S::Confirmed),
+            E::TicketsReissued(_) | E::TicketsRevoked(_) => status == Some(S::Confirmed),
             _ => status.is_some(),
         };
         if !legal {
@@ -235,8 +235,5 @@ fn seats_of(booking: &Booking) -> i64 {
         .0
         .as_ref()
         .filter(|purchase| matches!(purchase.status, BookingStatus::Held | BookingStatus::Confirmed))
-        .map_or(0, |purchase| {
-            let seats = purchase.lines.iter().filter(|line| line.seat_id.is_some()).count();
-            i64::try_from(seats).unwrap_or(i64::MAX)
-        })
+        .map_or(0, |purchase| i64::try_from(purchase.places().seat_ids.len()).unwrap_or(i64::MAX))
 }

@@ -133,7 +133,7 @@ fn check_booking(id: BookingId, purchase: &Purchase, position: i64, report: &mut
         .filter(|payment| payment.status != PaymentStatus::Review)
         .map(|payment| purchase.refundable_minor(payment))
         .sum();
-    let due = if purchase.status == BookingStatus::Confirmed { purchase.total.minor() } else { 0 };
+    let due = purchase.due_minor();
     if kept < due {
         report.find(Promise::P4, position, &subject, format!("confirmed for {due}, paid {kept} (minor units)"));
     }

@@ -159,8 +159,9 @@ impl OfShows {
         if placed.first().is_none_or(|placed| placed.position > recorded.position) {
             return Ok(false);
         }
-        let tickets: &[IssuedTicket] = if notice.kind().has_codes() { &purchase.tickets } else { &[] };
-        let told = Told { booking: id, purchase: &purchase, show, recorded, notice: notice.clone(), tickets };
+        let tickets: Vec<IssuedTicket> =
+            if notice.kind().has_codes() { purchase.valid_tickets().cloned().collect() } else { Vec::new() };
+        let told = Told { booking: id, purchase: &purchase, show, recorded, notice: notice.clone(), tickets: &tickets };
         match self.post.send(told).await {
             Err(Unwritten::Never(error)) => {
                 tracing::error!(booking.id = %id, position = recorded.position, %error, "a mail cannot be delivered, and is passed over");

@@ -6,7 +6,7 @@ use tickiz_documents::Notice;
 use tickiz_domain::{
     booking::{BookingDomainEvent, CancelledBy, IssuedTicket, Purchase},
     event::Show,
-    ids::BookingId,
+    ids::{BookingId, RefundId},
     stream::StreamType,
 };
 use tickiz_event_log::Recorded;
@@ -22,8 +22,10 @@ enum News {
     Tickets(Vec<IssuedTicket>),
     /// Here are tickets in the place of those so far.
     Reissued(Vec<IssuedTicket>),
-    /// So much went back.
+    /// So much went back, all of it.
     Refunded(String),
+    /// This went back.
+    RefundDone(RefundId),
     /// The show will not be.
     ShowCancelled,
 }
@@ -35,6 +37,7 @@ impl News {
             BookingDomainEvent::BookingReinstated(reinstated) => Some(Self::Tickets(reinstated.tickets)),
             BookingDomainEvent::TicketsReissued(reissued) => Some(Self::Reissued(reissued.tickets)),
             BookingDomainEvent::BookingRefunded(refunded) => Some(Self::Refunded(refunded.amount.to_string())),
+            BookingDomainEvent::RefundSucceeded(succeeded) => Some(Self::RefundDone(succeeded.refund_id)),
             BookingDomainEvent::BookingCancelled(cancelled) => {
                 (cancelled.by == CancelledBy::EventCancelled).then_some(Self::ShowCancelled)
             }
@@ -42,8 +45,13 @@ impl News {
         }
     }
 
-    fn notice(&self, purchase: &Purchase, show: &Show) -> Notice {
-        match self {
+    /// What to write of it; `None` where that is told otherwise: of the refunds at a booking's end the last one tells of all.
+    fn notice(&self, purchase: &Purchase, show: &Show) -> Option<Notice> {
+        Some(match self {
+            Self::RefundDone(id) => {
+                let part = purchase.refund(*id).filter(|refund| refund.by.is_some())?;
+                Notice::Refunded { amount: part.amount.to_string() }
+            }
             Self::Tickets(_) => Notice::Confirmed,
             Self::Reissued(_) => Notice::Reissued,
             Self::Refunded(amount) => Notice::Refunded { amount: amount.clone() },
@@ -52,7 +60,7 @@ impl News {
                 let refund = paid.then(|| purchase.total.to_string());
                 Notice::CancelledShow { reason: show.reason.clone(), refund }
             }
-        }
+        })
     }
 }
 
@@ -60,7 +68,8 @@ impl News {
 pub(super) struct OfBookings(pub(super) Arc<Post>);
 
 impl OfBookings {
-    async fn send(&self, id: BookingId, recorded: &Recorded, news: &News) -> Result<(), Unwritten> {
+    /// Whether there was something to write.
+    async fn send(&self, id: BookingId, recorded: &Recorded, news: &News) -> Result<bool, Unwritten> {
         let bookings = &self.0.bookings;
         let purchase = bookings.booking(id).await.map_err(|error| Unwritten::later(&error))?;
         let purchase = purchase.ok_or_else(|| Unwritten::never("the booking is not there"))?;
@@ -70,12 +79,16 @@ impl OfBookings {
             // As they are by now: a code that was replaced before its mail went out would let nobody in.
             News::Tickets(told) | News::Reissued(told) => {
                 let is_told = |ticket: &&IssuedTicket| told.iter().any(|told| told.ticket_id == ticket.ticket_id);
-                purchase.tickets.iter().filter(is_told).cloned().collect()
+                let revoked = |ticket: &&IssuedTicket| purchase.is_revoked(ticket.ticket_id);
+                purchase.tickets.iter().filter(is_told).filter(|ticket| !revoked(ticket)).cloned().collect()
             }
-            News::Refunded(_) | News::ShowCancelled => Vec::new(),
+            News::Refunded(_) | News::RefundDone(_) | News::ShowCancelled => Vec::new(),
         };
-        let notice = news.notice(&purchase, &show);
-        self.0.send(Told { booking: id, purchase: &purchase, show: &show, recorded, notice, tickets: &tickets }).await
+        let Some(notice) = news.notice(&purchase, &show) else { return Ok(false) };
+        self.0
+            .send(Told { booking: id, purchase: &purchase, show: &show, recorded, notice, tickets: &tickets })
+            .await?;
+        Ok(true)
     }
 }
 
@@ -99,7 +112,8 @@ impl Teller for OfBookings {
         };
         let id = BookingId(recorded.stream.id);
         match self.send(id, recorded, &news).await {
-            Ok(()) => Written::Sent,
+            Ok(true) => Written::Sent,
+            Ok(false) => Written::Passed,
             Err(Unwritten::Later(error)) => {
                 tracing::warn!(booking.id = %id, position = recorded.position, %error, "a mail is tried again");
                 Written::NotNow
