@@ -258,7 +258,7 @@ impl Show {
             }],
             reads: vec![(self.stream(), SHOW_SEQUENCE)],
             receipt: Some(receipt),
-            attachments: Vec::new(),
+            ..Append::default()
         }
     }
 }

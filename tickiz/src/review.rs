@@ -9,7 +9,7 @@ use tickiz_command_api::{
     executor::{Origin, Reading},
 };
 use tickiz_domain::{
-    booking::{BookingDomainEvent, PaymentMethod, PaymentStatus, RefundStatus},
+    booking::{BookingDomainEvent, PaymentMethod, PaymentStatus},
     ids::{BookingId, PaymentId, RefundId},
     money::Money,
     stored::StoredEvent,
@@ -117,7 +117,8 @@ async fn item(system: &SystemCommands, recorded: &Recorded) -> anyhow::Result<Op
     let Some(purchase) = &standing.aggregate.0 else { return Ok(None) };
     let (payment_id, refund, why) = match event {
         BookingDomainEvent::RefundFailed(failed) => {
-            let refund = purchase.refund(failed.refund_id).filter(|refund| refund.status == RefundStatus::Failed);
+            // Not where its money was asked back since, with the rest of its booking: it would go back twice.
+            let refund = purchase.failed_refunds().find(|refund| refund.id == failed.refund_id);
             let Some(refund) = refund else { return Ok(None) };
             (refund.payment_id, Some((failed.refund_id, refund.amount)), failed.reason)
         }
