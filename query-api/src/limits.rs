@@ -83,6 +83,8 @@ limits! {
     MAX_EVENTS: i32 = 100, "100", "Reading";
     /// How long the answer to a question for a list is kept as it was encoded, for whoever asks the same without a bearer.
     LIST_ANSWER_KEPT_FOR: Duration = Duration::from_millis(100), "100 ms", "Reading";
+    /// How long after that it is still shown while one of those who ask has it put together anew.
+    LIST_ANSWER_SHOWN_FOR: Duration = Duration::from_millis(150), "150 ms", "Reading";
     /// What such answers take together with their requests.
     MAX_LIST_ANSWERS_BYTES: u64 = 32 * 1024 * 1024, "32 MiB", "Reading";
     /// The longest request whose answer is kept so. Those of a page are some hundred bytes.

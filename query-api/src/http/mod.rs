@@ -28,7 +28,12 @@ use tower_http::{
 };
 
 use self::{body::BodyBudget, kept::KeptAnswers};
-use crate::{engine::Engine, limits::LIST_ANSWER_KEPT_FOR, live::FrameGroups, ws::SocketLimits};
+use crate::{
+    engine::Engine,
+    limits::{LIST_ANSWER_KEPT_FOR, LIST_ANSWER_SHOWN_FOR},
+    live::FrameGroups,
+    ws::SocketLimits,
+};
 
 /// How long a browser may remember what it may send from another origin.
 const PREFLIGHT_FOR: Duration = Duration::from_secs(24 * 60 * 60);
@@ -61,7 +66,7 @@ impl Web {
             groups: FrameGroups::new(engine.clone(), sockets.clone()),
             engine,
             bodies: BodyBudget::new(),
-            lists: KeptAnswers::new(LIST_ANSWER_KEPT_FOR),
+            lists: KeptAnswers::new(LIST_ANSWER_KEPT_FOR, LIST_ANSWER_SHOWN_FOR),
             sockets,
             socket_limits,
             shutdown,

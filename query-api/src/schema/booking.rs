@@ -200,11 +200,11 @@ impl Ticket {
     async fn price(&self) -> Money {
         self.line().price.into()
     }
-    /// Whether it was given back by refundBooking while the booking went on with others: it lets nobody in any more.
+    /// Whether it was given back by refundBooking while the booking went on with others: it has no code and lets nobody in any more.
     async fn refunded(&self) -> bool {
         self.booking.purchase.is_revoked(self.line().ticket_id)
     }
-    /// The signed text of the QR code; null until the booking is confirmed, and once the ticket was given back.
+    /// The signed text of the QR code; null until the booking is confirmed.
     async fn code(&self, ctx: &Context<'_>) -> Nullable<String> {
         self.signed(app_of(ctx)).transpose()
     }
