@@ -43,9 +43,11 @@ use crate::{
 
 /// Readers at once, a process. With some processes on one server this stays far below its `max_connections`.
 const MAX_READERS: u32 = 16;
-/// Statements kept prepared a connection: a few sizes for each text. Times connections and processes it stays below the server's
+/// Statements kept prepared by the writer's connection: some dozens of sizes for each text.
+const WRITER_STATEMENTS: usize = 400;
+/// The same of a reader's: a few sizes for each text. Times connections and processes it stays below the server's
 /// `max_prepared_stmt_count` (16,382).
-const STATEMENT_CACHE: usize = 400;
+const READER_STATEMENTS: usize = 100;
 /// How long a connection may have been idle and still be used without asking the server first whether it is there. A question for
 /// each use would be a round trip for each.
 const TRUSTED_FOR: Duration = Duration::from_secs(1);
@@ -110,7 +112,7 @@ impl MySqlStore {
     /// # Errors
     /// When the URL is malformed or the server refuses.
     pub async fn connect_to(url: &str) -> Result<Self, StoreError> {
-        let options = MySqlConnectOptions::from_str(url)?.statement_cache_capacity(STATEMENT_CACHE);
+        let options = MySqlConnectOptions::from_str(url)?.statement_cache_capacity(WRITER_STATEMENTS);
         let pool = MySqlPoolOptions::new()
             .max_connections(MAX_READERS)
             .acquire_timeout(ACQUIRE_TIMEOUT)
@@ -124,7 +126,7 @@ impl MySqlStore {
                     Ok(())
                 })
             })
-            .connect_with(options.clone())
+            .connect_with(options.clone().statement_cache_capacity(READER_STATEMENTS))
             .await?;
         Ok(Self { pool, writer: Arc::default(), options })
     }

@@ -17,7 +17,7 @@ use crate::store::MySqlOptions;
 const SQLITE_READERS: u32 = 4;
 /// How long a statement waits for another process that writes to the same SQLite file.
 const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// Statements kept prepared a connection: a few texts for each number of rows up to some dozens.
+/// Statements that a connection which writes keeps prepared: a text for each number of rows up to some dozens.
 const STATEMENT_CACHE: usize = 300;
 /// Writing connections to MySQL: one a projection, and one for an operator's command.
 const MYSQL_WRITERS: u32 = 4;
@@ -71,7 +71,7 @@ impl Pools {
     }
 
     pub(crate) async fn mysql(url: &str, options: &MySqlOptions) -> Result<Self, sqlx::Error> {
-        let connect = MySqlConnectOptions::from_str(url)?.statement_cache_capacity(STATEMENT_CACHE);
+        let connect = MySqlConnectOptions::from_str(url)?;
         let pool = |connections: u32, session: &'static [&'static str]| {
             let pool = MySqlPoolOptions::new().max_connections(connections).acquire_timeout(options.acquire_timeout);
             let pool = pool.test_before_acquire(false).before_acquire(|connection, meta| {
@@ -87,6 +87,7 @@ impl Pools {
             })
         };
         let readers = pool(options.max_connections, &MYSQL_READER_SESSION).connect_with(connect.clone()).await?;
+        let connect = connect.statement_cache_capacity(STATEMENT_CACHE);
         let writers = pool(MYSQL_WRITERS, &MYSQL_WRITER_SESSION).connect_lazy_with(connect);
         Ok(Self::MySql { writers, readers })
     }
