@@ -26,8 +26,8 @@
 //! * [`writer`]: the one writer task: group commit. [`log`]: the handle.
 //! * [`feed`]: the newest domain events in memory, the head's poller.
 //! * [`repository`]: warm aggregates and snapshots; [`cqrs`]: cqrs-es over them.
-//! * `rounds`: what is asked of the store for many at once. `open`: how it is opened. `master_key`: its file and fingerprint. [`sealing`]: personal data; [`leaf`]: hashes; [`runtime`]:
-//!   clocks and chance.
+//! * `rounds`: what is asked of the store for many at once. `open`: how it is opened. `master_key`: its file and fingerprint.
+//! * [`sealing`]: personal data; [`leaf`]: hashes; [`runtime`]: clocks and chance.
 
 pub mod cqrs;
 pub mod decide;

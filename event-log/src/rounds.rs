@@ -1,4 +1,4 @@
-//! What many ask of the log's store at once, and what is asked together.
+//! What many ask of the log's store at once, each kind in one look for all of them ([`tickiz_together`]).
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,8 +15,9 @@ use crate::{
     store::{LeasedTimer, LogStore, PersonKey, WantedKey},
 };
 
-/// Domain events that one round reads of all its streams. Where there are more, each stream is read by itself.
-const MAX_EVENTS: usize = 1000;
+/// The most domain events of one tail; one as long as this may go on. Also what one round reads of all its streams: where there are
+/// more, each tail is read by itself.
+pub(crate) const MAX_TAIL: usize = 1000;
 
 impl RoundError for StoreError {
     fn shared(error: &Arc<Self>) -> Self {
@@ -42,7 +43,7 @@ impl Round for DataKeys {
     }
 }
 
-/// Reads what came after a sequence of a stream, a thousand domain events at most.
+/// Reads what came after a sequence of a stream, [`MAX_TAIL`] domain events at most.
 pub(crate) struct Tails(pub Arc<dyn LogStore>);
 
 #[async_trait::async_trait]
@@ -53,7 +54,7 @@ impl Round for Tails {
 
     async fn run(&self, asked: &[(StreamId, Sequence)]) -> Result<Vec<Vec<Recorded>>, StoreError> {
         if let [(stream, after)] = asked {
-            return Ok(vec![self.0.read_stream(*stream, *after, MAX_EVENTS).await?]);
+            return Ok(vec![self.0.read_stream(*stream, *after, MAX_TAIL).await?]);
         }
         // Of two who ask for one stream, the one who knows less gets what the other does not need, and both are given theirs.
         let mut from: BTreeMap<StreamId, Sequence> = BTreeMap::new();
@@ -62,12 +63,12 @@ impl Round for Tails {
             *lowest = (*lowest).min(*after);
         }
         let from: Vec<(StreamId, Sequence)> = from.into_iter().collect();
-        let events = self.0.read_streams(&from, MAX_EVENTS).await?;
-        if events.len() == MAX_EVENTS {
+        let events = self.0.read_streams(&from, MAX_TAIL).await?;
+        if events.len() == MAX_TAIL {
             // Some are missing, and nobody knows whose.
             let mut tails = Vec::with_capacity(asked.len());
             for (stream, after) in asked {
-                tails.push(self.0.read_stream(*stream, *after, MAX_EVENTS).await?);
+                tails.push(self.0.read_stream(*stream, *after, MAX_TAIL).await?);
             }
             return Ok(tails);
         }
@@ -83,9 +84,6 @@ impl Round for Tails {
         Ok(asked.iter().map(tail).collect())
     }
 }
-
-/// The most domain events of one tail; one as long as this may go on.
-pub(crate) const MAX_TAIL: usize = MAX_EVENTS;
 
 /// Leases timers by what they are about.
 pub(crate) struct Leases {

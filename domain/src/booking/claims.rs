@@ -50,8 +50,8 @@ fn give_back(places: &Places, holder: Holder) -> Vec<ClaimChange> {
     seats.chain(quotas).chain([person]).collect()
 }
 
-/// A placed or reinstated booking takes its places; one that ended gives them back, and so do tickets that were given back. Its code and its tickets' numbers it keeps for
-/// ever: by them a gate finds it.
+/// A placed or reinstated booking takes its places; one that ended gives them back, and so do tickets that were given back. Its code
+/// and its tickets' numbers it keeps for ever: by them a gate finds it.
 pub fn claims_of(event: &BookingDomainEvent, stream: Uuid) -> Vec<ClaimChange> {
     let holder = Holder::Booking(BookingId(stream));
     match event {

@@ -73,8 +73,8 @@ impl ReadStore {
     }
 
     /// The bookings of a show that a gate has to know of, in the order of their ids, after one of them, at most `limit`: those that
-    /// have ended, and those with tickets that were issued anew or given back. With `since`, only those of which something was recorded after that
-    /// position of the log.
+    /// have ended, and those with tickets that were issued anew or given back. With `since`, only those of which something was recorded
+    /// after that position of the log.
     ///
     /// # Errors
     /// When the store fails or a row is damaged.
